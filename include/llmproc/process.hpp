@@ -1,0 +1,88 @@
+/// @file
+/// A conversation with a model, for coroutines.
+#pragma once
+
+#include <llmproc/chat.hpp>
+#include <llmproc/export.hpp>
+#include <llmproc/run_options.hpp>
+#include <llmproc/run_result.hpp>
+#include <llmproc/stats.hpp>
+#include <llmproc/stream.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <string>
+
+namespace llmproc {
+
+class ProcessCore;
+
+/// A running conversation on the caller's executor; made by `LLMProgram::start`.
+///
+/// It never starts a thread (host names are looked up on helper threads), never runs the caller's
+/// io_context and never keeps it running between calls.
+///
+/// A run is a transaction: it changes the conversation only when it succeeds. Concurrent runs are
+/// served in order of arrival. All methods may be called again after a failure.
+/// Lifetime: may be destroyed at any time, also after its io_context; calls in progress then end
+/// with ProcessClosed.
+/// Cancellation: terminal, at every suspension point; the call throws Cancelled{user} and its
+/// connection is closed.
+/// Throws LLMError; see `Errc`. A moved-from object throws Errc::invalid_handle.
+/// Thread safety: to be used from its executor.
+class LLMPROC_API AsyncLLMProcess {
+public:
+    explicit AsyncLLMProcess(std::shared_ptr<ProcessCore> core) noexcept;
+    AsyncLLMProcess(AsyncLLMProcess&&) noexcept = default;
+    AsyncLLMProcess& operator=(AsyncLLMProcess&& other) noexcept;
+    ~AsyncLLMProcess();
+
+    /// Sends a user message and waits for the model's answer.
+    [[nodiscard]] boost::asio::awaitable<RunResult> run(std::string prompt);
+    [[nodiscard]] boost::asio::awaitable<RunResult> run(std::string prompt, RunOptions options);
+    /// The same with any message, e.g. with images or the results of tool calls.
+    [[nodiscard]] boost::asio::awaitable<RunResult> run(Message message);
+    [[nodiscard]] boost::asio::awaitable<RunResult> run(Message message, RunOptions options);
+
+    /// Sends a user message; returns when the answer begins. Throws Errc::busy while another
+    /// stream of this process is open, as `run` and `reset` do.
+    [[nodiscard]] boost::asio::awaitable<Stream> stream(std::string prompt);
+    [[nodiscard]] boost::asio::awaitable<Stream> stream(std::string prompt, RunOptions options);
+    [[nodiscard]] boost::asio::awaitable<Stream> stream(Message message);
+    [[nodiscard]] boost::asio::awaitable<Stream> stream(Message message, RunOptions options);
+
+    /// One exchange without history: any number at once, beside runs.
+    [[nodiscard]] boost::asio::awaitable<ChatReply> complete(ChatRequest request);
+    [[nodiscard]] boost::asio::awaitable<ChatReply> complete(
+        ChatRequest request,
+        RunOptions options
+    );
+
+    /// How many input tokens the conversation is now.
+    [[nodiscard]] boost::asio::awaitable<TokenCount> count_tokens();
+    [[nodiscard]] boost::asio::awaitable<TokenCount> count_tokens(RunOptions options);
+
+    /// The conversation so far, without the system prompt.
+    History messages() const;
+    /// Forgets the conversation once earlier runs have ended.
+    [[nodiscard]] boost::asio::awaitable<void> reset();
+    ProcessStats stats() const;
+
+    /// Runs background work on the process's executor until it ends or the process is closed,
+    /// which cancels it. An exception that escapes it is logged.
+    void spawn(boost::asio::awaitable<void> work);
+
+    /// Cancels calls and background work, and waits (2 s at most) until they have ended.
+    /// Idempotent. Calls in progress throw ProcessClosed.
+    [[nodiscard]] boost::asio::awaitable<void> aclose();
+
+    /// The executor given at the start. Throws Errc::loop_closed after its context has died.
+    boost::asio::any_io_executor get_executor() const;
+
+private:
+    std::shared_ptr<ProcessCore> core_;
+};
+
+}  // namespace llmproc

@@ -1,0 +1,91 @@
+/// @file
+/// A conversation with a model, for blocking code.
+#pragma once
+
+#include <llmproc/asio_fwd.hpp>
+#include <llmproc/chat.hpp>
+#include <llmproc/event_loop.hpp>
+#include <llmproc/export.hpp>
+#include <llmproc/run_options.hpp>
+#include <llmproc/run_result.hpp>
+#include <llmproc/stats.hpp>
+#include <llmproc/sync_stream.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace llmproc {
+
+/// Options of `LLMProgram::start_sync`.
+class SyncOptions {
+public:
+    SyncOptions() = default;
+    /// Shares a loop instead of starting one; the loop outlives the process.
+    SyncOptions& on(EventLoop loop) {
+        loop_ = std::move(loop);
+        return *this;
+    }
+    const std::optional<EventLoop>& loop() const noexcept { return loop_; }
+
+private:
+    std::optional<EventLoop> loop_;
+};
+
+/// A running conversation with a private loop on a background thread; made by
+/// `LLMProgram::start_sync`. The loop lives until `close`: connections stay open and background
+/// work goes on between calls.
+///
+/// Every method is the one of AsyncLLMProcess run to its end on that loop: same results, same
+/// errors, same transaction. Runs of several threads are served in order of arrival.
+/// A blocking call on a thread of any EventLoop throws WouldDeadlock.
+/// Lifetime: the destructor closes; on the loop's own thread it does so in the background.
+/// Cancellation: `RunOptions::stop_token`, `RunOptions::timeout`, `close` from another thread.
+/// Throws LLMError; see `Errc`. A moved-from object throws Errc::invalid_handle.
+/// Thread safety: all members but move and destruction from any thread.
+class LLMPROC_API SyncLLMProcess {
+public:
+    class Impl;
+    explicit SyncLLMProcess(std::unique_ptr<Impl> impl) noexcept;
+    SyncLLMProcess(SyncLLMProcess&&) noexcept;
+    SyncLLMProcess& operator=(SyncLLMProcess&&) noexcept;
+    ~SyncLLMProcess();
+
+    /// Sends a user message and waits for the model's answer.
+    RunResult run(std::string prompt, RunOptions options = RunOptions());
+    /// The same with any message, e.g. with images or the results of tool calls.
+    RunResult run(Message message, RunOptions options = RunOptions());
+    /// Sends a user message; returns when the answer begins.
+    SyncStream stream(std::string prompt, RunOptions options = RunOptions());
+    SyncStream stream(Message message, RunOptions options = RunOptions());
+    /// One exchange without history: any number of threads at once, beside runs.
+    ChatReply complete(ChatRequest request, RunOptions options = RunOptions());
+    /// How many input tokens the conversation is now.
+    TokenCount count_tokens(RunOptions options = RunOptions());
+    /// The conversation so far, without the system prompt.
+    History messages() const;
+    /// Forgets the conversation once earlier runs have ended.
+    void reset();
+    ProcessStats stats() const;
+
+    /// Runs background work on the process's loop until it ends or the process is closed, which
+    /// cancels it. An exception that escapes it is logged.
+    void spawn(boost::asio::awaitable<void, boost::asio::any_io_executor> work);
+
+    /// Cancels calls and background work, waits until they have ended, closes the connections and
+    /// joins the loop's thread, within `budget`. Idempotent; a second caller waits for the first.
+    ShutdownReport close(std::chrono::milliseconds budget = std::chrono::milliseconds(2000));
+
+    /// The loop's executor. Throws Errc::process_closed after `close`.
+    boost::asio::any_io_executor get_executor() const;
+    /// The loop.
+    EventLoop loop() const;
+
+private:
+    Impl& impl() const;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace llmproc

@@ -1,0 +1,177 @@
+#include "async/call_context.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace llmproc::async {
+
+namespace asio = boost::asio;
+
+Clock::time_point after(std::chrono::milliseconds delay) noexcept {
+    const Clock::time_point now = Clock::now();
+    const auto room = std::chrono::duration_cast<std::chrono::milliseconds>(
+        Clock::time_point::max() - now
+    );
+    if (delay >= room) {
+        return Clock::time_point::max();
+    }
+    return delay.count() <= 0 ? now : now + delay;
+}
+
+CallContext::CallContext(asio::any_io_executor executor, std::chrono::milliseconds total)
+    : executor_(std::move(executor)),
+      timer_(std::in_place, executor_),
+      total_expiry_(after(total)),
+      total_limit_(total) {}
+
+CallContext::~CallContext() = default;
+
+void CallContext::enter(Stage stage, std::optional<std::chrono::milliseconds> limit) {
+    throw_if_interrupted();
+    stage_ = stage;
+    stage_limit_ = limit.value_or(std::chrono::milliseconds::max());
+    stage_expiry_ = limit ? after(*limit) : Clock::time_point::max();
+    const Clock::time_point expiry = std::min(stage_expiry_, total_expiry_);
+    // A timer that fires too early looks again, so it need not be moved back.
+    if (expiry < armed_) {
+        // Time that is over already must not start anything.
+        expire(Clock::now());
+        throw_if_interrupted();
+        arm(expiry);
+    }
+}
+
+void CallContext::arm(Clock::time_point expiry) {
+    armed_ = expiry;
+    if (!timer_) {
+        return;
+    }
+    timer_->expires_at(expiry);
+    timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+        if (error) {
+            return;
+        }
+        if (const std::shared_ptr<CallContext> self = weak.lock()) {
+            self->on_timer();
+        }
+    });
+}
+
+void CallContext::expire(Clock::time_point now) {
+    const bool whole = now >= total_expiry_;
+    if (finished_ || interrupted() || (!whole && now < stage_expiry_)) {
+        return;
+    }
+    timed_out_stage_ = stage_ == Stage::none ? Stage::total : stage_;
+    timed_out_limit_ = whole ? total_limit_ : stage_limit_;
+    interrupt(Cause::timeout);
+}
+
+void CallContext::on_timer() {
+    expire(Clock::now());
+    if (!finished_ && !interrupted()) {
+        arm(std::min(stage_expiry_, total_expiry_));
+    }
+}
+
+void CallContext::interrupt(Cause cause) noexcept {
+    if (finished_ || interrupted()) {
+        return;
+    }
+    cause_ = cause;
+    // The coroutine that is resumed by this may drop the last other reference to the call.
+    const std::shared_ptr<CallContext> self = shared_from_this();
+    signal_.emit(asio::cancellation_type::terminal);
+}
+
+void CallContext::cancel(CancelReason reason) noexcept {
+    if (!finished_ && !interrupted()) {
+        reason_ = reason;
+        interrupt(Cause::cancelled);
+    }
+}
+
+void CallContext::post_from_anywhere(
+    void (*what)(CallContext&, CancelReason),
+    CancelReason reason
+) noexcept {
+    const std::lock_guard lock(gate_);
+    if (!executor_) {
+        return;
+    }
+    try {
+        asio::post(executor_, [weak = weak_from_this(), what, reason] {
+            if (const std::shared_ptr<CallContext> self = weak.lock()) {
+                what(*self, reason);
+            }
+        });
+    } catch (const std::bad_alloc&) {
+        // Without memory for the request, the call's deadline still ends it.
+        return;
+    }
+}
+
+void CallContext::cancel_from_anywhere(CancelReason reason) noexcept {
+    post_from_anywhere([](CallContext& self, CancelReason why) { self.cancel(why); }, reason);
+}
+
+void CallContext::notify_from_anywhere() noexcept {
+    post_from_anywhere([](CallContext& self, CancelReason) { self.notify(); }, CancelReason::user);
+}
+
+void CallContext::notify() noexcept {
+    notified_ = true;
+    if (wakeup_) {
+        wakeup_->cancel();
+    }
+}
+
+asio::awaitable<void> CallContext::wait_notified(Stage stage) {
+    enter(stage);
+    if (!wakeup_) {
+        wakeup_.emplace(executor_);
+    }
+    while (!notified_) {
+        wakeup_->expires_at(Clock::time_point::max());
+        co_await wakeup_->async_wait(asio::as_tuple(asio::use_awaitable));
+        throw_if_interrupted();
+    }
+    notified_ = false;
+}
+
+void CallContext::finish() noexcept {
+    finished_ = true;
+    timer_.reset();
+    wakeup_.reset();
+    // What co_spawn has left in the slot holds the executor.
+    signal_.slot().clear();
+    const std::lock_guard lock(gate_);
+    executor_ = asio::any_io_executor();
+}
+
+std::exception_ptr CallContext::cause_error() const {
+    if (cause_ == Cause::timeout) {
+        return std::make_exception_ptr(Timeout(timed_out_stage_, timed_out_limit_));
+    }
+    if (reason_ == CancelReason::closed) {
+        return std::make_exception_ptr(ProcessClosed());
+    }
+    return std::make_exception_ptr(Cancelled(reason_));
+}
+
+std::exception_ptr CallContext::translate(std::exception_ptr error) const {
+    return interrupted() && error ? cause_error() : error;
+}
+
+void CallContext::throw_if_interrupted() const {
+    if (interrupted()) {
+        std::rethrow_exception(cause_error());
+    }
+}
+
+}  // namespace llmproc::async

@@ -1,0 +1,111 @@
+#include "net/context_service.hpp"
+
+#include <llmproc/stats.hpp>
+#include "net/connection_pool.hpp"
+
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/query.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace llmproc::net {
+
+namespace asio = boost::asio;
+
+asio::execution_context::id ContextService::id;
+
+struct ContextService::Members {
+    std::mutex mutex;
+    std::vector<std::weak_ptr<ContextMember>> list;
+    std::size_t tidy_at = 64;
+    bool closed = false;
+};
+
+ContextService::ContextService(asio::execution_context& context)
+    : asio::execution_context::service(context),
+      members_(std::make_unique<Members>()),
+      pool_(std::make_shared<ConnectionPool>()),
+      gate_(std::make_shared<ContextGate>()) {}
+
+ContextService::~ContextService() = default;
+
+ContextService& ContextService::of(const asio::any_io_executor& executor) {
+    asio::execution_context& context = asio::query(executor, asio::execution::context);
+    if (!asio::has_service<ContextService>(context)) {
+        // Services are shut down in the reverse order of their making. Those of Asio must exist
+        // first, so that ours lets go of timers and sockets before theirs destroy the handlers.
+        const asio::steady_timer timer(executor);
+        const asio::ip::tcp::socket socket(executor);
+        const auto strand = asio::make_strand(executor);
+    }
+    return asio::use_service<ContextService>(context);
+}
+
+void ContextService::enroll(const std::shared_ptr<ContextMember>& member) {
+    {
+        const std::lock_guard lock(members_->mutex);
+        if (!members_->closed) {
+            std::vector<std::weak_ptr<ContextMember>>& list = members_->list;
+            if (list.size() >= members_->tidy_at) {
+                std::erase_if(list, [](const auto& weak) { return weak.expired(); });
+                members_->tidy_at = std::max<std::size_t>(64, list.size() * 2);
+            }
+            list.push_back(member);
+            return;
+        }
+    }
+    member->context_shutdown();
+}
+
+void ContextService::shutdown() {
+    {
+        const std::lock_guard lock(gate_->mutex);
+        gate_->alive = false;
+    }
+    std::vector<std::weak_ptr<ContextMember>> list;
+    {
+        const std::lock_guard lock(members_->mutex);
+        members_->closed = true;
+        list.swap(members_->list);
+    }
+    for (const std::weak_ptr<ContextMember>& weak : list) {
+        if (const std::shared_ptr<ContextMember> member = weak.lock()) {
+            member->context_shutdown();
+        }
+    }
+    pool_->shutdown();
+}
+
+asio::any_io_executor plain_executor(const asio::any_io_executor& executor) {
+    const asio::any_io_executor* inner = &executor;
+    asio::any_io_executor unwrapped;
+    for (;;) {
+        if (const auto* strand = inner->target<asio::strand<asio::any_io_executor>>()) {
+            unwrapped = asio::any_io_executor(strand->get_inner_executor());
+        } else if (const auto* typed = inner->target<asio::strand<asio::io_context::executor_type>>()) {
+            unwrapped = typed->get_inner_executor();
+        } else {
+            return asio::prefer(*inner, asio::execution::outstanding_work.untracked);
+        }
+        inner = &unwrapped;
+    }
+}
+
+}  // namespace llmproc::net
+
+namespace llmproc {
+
+ConnectionStats connection_stats(const boost::asio::any_io_executor& executor) {
+    return net::ContextService::of(executor).pool()->stats();
+}
+
+}  // namespace llmproc

@@ -1,0 +1,211 @@
+#include <llmproc/process.hpp>
+#include <llmproc/stream.hpp>
+#include "async/spawn.hpp"
+#include "process/operations.hpp"
+#include "process/process_core.hpp"
+#include "process/start.hpp"
+#include "process/stream_state.hpp"
+
+#include <utility>
+
+namespace llmproc {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::milliseconds close_budget{2'000};
+
+const std::shared_ptr<ProcessCore>& checked(const std::shared_ptr<ProcessCore>& core) {
+    if (!core) {
+        throw LLMError(Errc::invalid_handle, "this process was moved from");
+    }
+    return core;
+}
+
+template <typename T>
+asio::awaitable<T> awaited(Operation<T> operation) {
+    std::exception_ptr error;
+    try {
+        co_await async::await_call(std::move(operation.context), std::move(operation.body));
+    } catch (...) {
+        error = std::current_exception();
+    }
+    if (error) {
+        std::rethrow_exception(annotated(error, operation.outcome->note));
+    }
+    co_return std::move(*operation.outcome->value);
+}
+
+asio::awaitable<Stream> opened(StreamOperation operation) {
+    // Owned by the handle from the start: destroying this frame cancels the run.
+    Stream stream(operation.state);
+    auto started = [context = operation.context, body = std::move(operation.body)]() mutable {
+        async::spawn(std::move(context), body(), [](const std::exception_ptr&) {
+            // The body has told the stream's state how it ended.
+        });
+    };
+    async::start(*operation.context, std::move(started));
+    co_await operation.state->async_wait_opened();
+    co_return std::move(stream);
+}
+
+asio::awaitable<void> reset_now(Operation<Nothing> operation) {
+    co_await awaited(std::move(operation));
+}
+
+asio::awaitable<void> close_now(std::shared_ptr<ProcessCore> core) {
+    try {
+        Operation<Nothing> operation = make_close(core, close_budget);
+        co_await awaited(std::move(operation));
+    } catch (const Timeout&) {
+        // Work that ignores its cancellation ends by itself; the caller's time is over.
+        co_return;
+    } catch (const LLMError& error) {
+        if (error.errc() != Errc::loop_closed) {
+            throw;
+        }
+    }
+}
+
+}  // namespace
+
+std::shared_ptr<ProcessCore> make_process_core(
+    const asio::any_io_executor& executor,
+    std::shared_ptr<const ProcessSettings> settings
+) {
+    return ProcessCore::create(executor, std::move(settings));
+}
+
+AsyncLLMProcess::AsyncLLMProcess(std::shared_ptr<ProcessCore> core) noexcept
+    : core_(std::move(core)) {}
+
+AsyncLLMProcess& AsyncLLMProcess::operator=(AsyncLLMProcess&& other) noexcept {
+    AsyncLLMProcess replaced(std::move(*this));
+    core_ = std::move(other.core_);
+    return *this;
+}
+
+AsyncLLMProcess::~AsyncLLMProcess() {
+    if (core_) {
+        core_->begin_close();
+    }
+}
+
+asio::awaitable<RunResult> AsyncLLMProcess::run(std::string prompt) {
+    return run(Message::user(std::move(prompt)), RunOptions());
+}
+
+asio::awaitable<RunResult> AsyncLLMProcess::run(std::string prompt, RunOptions options) {
+    return run(Message::user(std::move(prompt)), std::move(options));
+}
+
+asio::awaitable<RunResult> AsyncLLMProcess::run(Message message) {
+    return run(std::move(message), RunOptions());
+}
+
+asio::awaitable<RunResult> AsyncLLMProcess::run(Message message, RunOptions options) {
+    return awaited(make_run(checked(core_), std::move(message), options, WhenStreaming::fail));
+}
+
+asio::awaitable<Stream> AsyncLLMProcess::stream(std::string prompt) {
+    return stream(Message::user(std::move(prompt)), RunOptions());
+}
+
+asio::awaitable<Stream> AsyncLLMProcess::stream(std::string prompt, RunOptions options) {
+    return stream(Message::user(std::move(prompt)), std::move(options));
+}
+
+asio::awaitable<Stream> AsyncLLMProcess::stream(Message message) {
+    return stream(std::move(message), RunOptions());
+}
+
+asio::awaitable<Stream> AsyncLLMProcess::stream(Message message, RunOptions options) {
+    return opened(make_stream(checked(core_), std::move(message), options, WhenStreaming::fail));
+}
+
+asio::awaitable<ChatReply> AsyncLLMProcess::complete(ChatRequest request) {
+    return complete(std::move(request), RunOptions());
+}
+
+asio::awaitable<ChatReply> AsyncLLMProcess::complete(ChatRequest request, RunOptions options) {
+    return awaited(make_complete(checked(core_), std::move(request), options));
+}
+
+asio::awaitable<TokenCount> AsyncLLMProcess::count_tokens() {
+    return count_tokens(RunOptions());
+}
+
+asio::awaitable<TokenCount> AsyncLLMProcess::count_tokens(RunOptions options) {
+    return awaited(make_count_tokens(checked(core_), options));
+}
+
+History AsyncLLMProcess::messages() const {
+    return checked(core_)->messages();
+}
+
+asio::awaitable<void> AsyncLLMProcess::reset() {
+    return reset_now(make_reset(checked(core_), WhenStreaming::fail));
+}
+
+ProcessStats AsyncLLMProcess::stats() const {
+    return checked(core_)->stats();
+}
+
+void AsyncLLMProcess::spawn(asio::awaitable<void> work) {
+    checked(core_)->spawn(std::move(work));
+}
+
+asio::awaitable<void> AsyncLLMProcess::aclose() {
+    return close_now(checked(core_));
+}
+
+asio::any_io_executor AsyncLLMProcess::get_executor() const {
+    return checked(core_)->executor();
+}
+
+Stream::Stream(std::shared_ptr<StreamState> state) noexcept : state_(std::move(state)) {}
+
+Stream& Stream::operator=(Stream&& other) noexcept {
+    const Stream replaced(std::move(*this));
+    state_ = std::move(other.state_);
+    return *this;
+}
+
+Stream::~Stream() {
+    if (state_) {
+        state_->abandon();
+    }
+}
+
+namespace {
+
+const std::shared_ptr<StreamState>& checked(const std::shared_ptr<StreamState>& state) {
+    if (!state) {
+        throw LLMError(Errc::invalid_handle, "this stream was moved from");
+    }
+    return state;
+}
+
+asio::awaitable<std::optional<StreamEvent>> next_of(std::shared_ptr<StreamState> state) {
+    co_return co_await state->async_next();
+}
+
+asio::awaitable<RunResult> result_of(std::shared_ptr<StreamState> state) {
+    while (const std::optional<StreamEvent> event = co_await state->async_next()) {
+        // Only the end is of interest here.
+    }
+    co_return state->result();
+}
+
+}  // namespace
+
+asio::awaitable<std::optional<StreamEvent>> Stream::next() {
+    return next_of(checked(state_));
+}
+
+asio::awaitable<RunResult> Stream::result() {
+    return result_of(checked(state_));
+}
+
+}  // namespace llmproc

@@ -1,0 +1,287 @@
+#include "process/operations.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <utility>
+
+namespace llmproc {
+
+namespace asio = boost::asio;
+using async::Clock;
+
+namespace {
+
+std::chrono::milliseconds since(Clock::time_point begin) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
+}
+
+void refuse_while_streaming(const ProcessCore& core, WhenStreaming when) {
+    if (when == WhenStreaming::fail && core.open_stream()) {
+        throw LLMError(
+            Errc::busy,
+            "a stream of this process is open; read it to its end or destroy it first"
+        );
+    }
+}
+
+/// Counts a run as failed unless it was told otherwise.
+class FailureCount {
+public:
+    explicit FailureCount(ProcessCore& core) noexcept : core_(&core) {}
+    FailureCount(const FailureCount&) = delete;
+    FailureCount& operator=(const FailureCount&) = delete;
+    ~FailureCount() {
+        if (core_ != nullptr) {
+            core_->count_failure();
+        }
+    }
+    void succeeded() noexcept { core_ = nullptr; }
+
+private:
+    ProcessCore* core_;
+};
+
+using RunOutcome = std::shared_ptr<Outcome<RunResult>>;
+using MessagePtr = std::shared_ptr<const Message>;
+
+asio::awaitable<void> run_body(
+    std::shared_ptr<ActiveCall> call,
+    MessagePtr message,
+    RunOutcome outcome,
+    WhenStreaming when
+) {
+    ProcessCore& core = call->core();
+    const Clock::time_point begin = Clock::now();
+    FailureCount failure(core);
+    refuse_while_streaming(core, when);
+    const async::FifoLock::Hold turn = co_await core.slot().acquire(call->context());
+    const ChatRequest request = core.request_with(message);
+    outcome->note = core.chat().describe(request);
+    ChatReply reply =
+        co_await core.chat().send(call->context(), request, core.encode_cache(), outcome->note);
+    core.commit(message, reply);
+    failure.succeeded();
+    outcome->value.emplace(std::move(reply), outcome->note.attempts, since(begin));
+}
+
+asio::awaitable<void> complete_body(
+    std::shared_ptr<ActiveCall> call,
+    std::shared_ptr<const ChatRequest> request,
+    std::shared_ptr<Outcome<ChatReply>> outcome
+) {
+    ProcessCore& core = call->core();
+    outcome->note = core.chat().describe(*request);
+    EncodeCache unused;
+    ChatReply reply = co_await core.chat().send(call->context(), *request, unused, outcome->note);
+    outcome->value.emplace(std::move(reply));
+}
+
+asio::awaitable<void> count_body(
+    std::shared_ptr<ActiveCall> call,
+    std::shared_ptr<Outcome<TokenCount>> outcome
+) {
+    ProcessCore& core = call->core();
+    const ChatRequest request = core.request_with(nullptr);
+    outcome->note = core.chat().describe(request);
+    const std::optional<HttpRequest> encoded =
+        core.settings().codec->encode_count_tokens(request, core.settings().endpoint);
+    if (!encoded) {
+        outcome->value.emplace(core.estimate_tokens());
+        co_return;
+    }
+    const TokenCount count =
+        co_await core.chat().count_tokens(call->context(), *encoded, outcome->note);
+    outcome->value.emplace(count);
+}
+
+asio::awaitable<void> reset_body(
+    std::shared_ptr<ActiveCall> call,
+    std::shared_ptr<Outcome<Nothing>> outcome,
+    WhenStreaming when
+) {
+    ProcessCore& core = call->core();
+    refuse_while_streaming(core, when);
+    const async::FifoLock::Hold turn = co_await core.slot().acquire(call->context());
+    core.clear_history();
+    outcome->value.emplace();
+}
+
+asio::awaitable<void> close_body(
+    std::shared_ptr<ProcessCore> core,
+    std::shared_ptr<async::CallContext> context,
+    std::shared_ptr<Outcome<Nothing>> outcome
+) {
+    core->begin_close();
+    std::function<void()> idle = [weak = std::weak_ptr(context)] {
+        if (const auto closing = weak.lock()) {
+            closing->notify_from_anywhere();
+        }
+    };
+    core->when_idle(std::move(idle));
+    co_await context->wait_notified(Stage::close);
+    outcome->value.emplace();
+}
+
+/// Ends the stream on every way out: a body that never starts, or dies with its io_context.
+class StreamEnd {
+public:
+    explicit StreamEnd(std::shared_ptr<StreamState> state) noexcept : state_(std::move(state)) {}
+    StreamEnd(const StreamEnd&) = delete;
+    StreamEnd& operator=(const StreamEnd&) = delete;
+    ~StreamEnd() {
+        state_->finish(
+            std::make_exception_ptr(
+                LLMError(Errc::loop_closed, "the event loop ended while the stream was open")
+            ),
+            std::nullopt
+        );
+    }
+    const std::shared_ptr<StreamState>& state() const noexcept { return state_; }
+
+private:
+    std::shared_ptr<StreamState> state_;
+};
+
+asio::awaitable<RunResult> stream_turn(
+    ActiveCall& call,
+    const MessagePtr& message,
+    const std::shared_ptr<StreamState>& state
+) {
+    ProcessCore& core = call.core();
+    const Clock::time_point begin = Clock::now();
+    const async::FifoLock::Hold turn = co_await core.slot().acquire(call.context());
+    core.set_open_stream(state);
+    const ChatRequest request = core.request_with(message);
+    state->note = core.chat().describe(request);
+    ChatReply reply = co_await core.chat().stream(
+        call.context(),
+        request,
+        core.encode_cache(),
+        *state,
+        state->note
+    );
+    co_await state->drained();
+    core.commit(message, reply);
+    co_return RunResult(std::move(reply), state->note.attempts, since(begin));
+}
+
+asio::awaitable<void> stream_body(
+    std::shared_ptr<ActiveCall> call,
+    MessagePtr message,
+    std::shared_ptr<StreamEnd> end,
+    WhenStreaming when
+) {
+    const std::shared_ptr<StreamState>& state = end->state();
+    FailureCount failure(call->core());
+    std::exception_ptr error;
+    std::optional<RunResult> result;
+    try {
+        refuse_while_streaming(call->core(), when);
+        RunResult turn = co_await stream_turn(*call, message, state);
+        result.emplace(std::move(turn));
+        failure.succeeded();
+    } catch (...) {
+        error = call->context().translate(std::current_exception());
+    }
+    state->finish(std::move(error), std::move(result));
+}
+
+template <typename T>
+Operation<T> prepared(ProcessCore& core, std::chrono::milliseconds total) {
+    Operation<T> operation;
+    operation.context = core.make_context(total);
+    operation.outcome = std::make_shared<Outcome<T>>();
+    return operation;
+}
+
+}  // namespace
+
+Operation<RunResult> make_run(
+    const std::shared_ptr<ProcessCore>& core,
+    Message message,
+    const RunOptions& options,
+    WhenStreaming when
+) {
+    auto operation = prepared<RunResult>(*core, core->timeout_of(options));
+    auto call = core->open_call(operation.context, options.stop_token());
+    MessagePtr shared = std::make_shared<const Message>(std::move(message));
+    operation.body = [call, shared, outcome = operation.outcome, when]() mutable {
+        return run_body(std::move(call), std::move(shared), std::move(outcome), when);
+    };
+    return operation;
+}
+
+Operation<ChatReply> make_complete(
+    const std::shared_ptr<ProcessCore>& core,
+    ChatRequest request,
+    const RunOptions& options
+) {
+    auto operation = prepared<ChatReply>(*core, core->timeout_of(options));
+    auto call = core->open_call(operation.context, options.stop_token());
+    auto shared = std::make_shared<const ChatRequest>(std::move(request));
+    operation.body = [call, shared, outcome = operation.outcome]() mutable {
+        return complete_body(std::move(call), std::move(shared), std::move(outcome));
+    };
+    return operation;
+}
+
+Operation<TokenCount> make_count_tokens(
+    const std::shared_ptr<ProcessCore>& core,
+    const RunOptions& options
+) {
+    auto operation = prepared<TokenCount>(*core, core->timeout_of(options));
+    auto call = core->open_call(operation.context, options.stop_token());
+    operation.body = [call, outcome = operation.outcome]() mutable {
+        return count_body(std::move(call), std::move(outcome));
+    };
+    return operation;
+}
+
+Operation<Nothing> make_reset(const std::shared_ptr<ProcessCore>& core, WhenStreaming when) {
+    auto operation = prepared<Nothing>(*core, core->timeout_of(RunOptions()));
+    auto call = core->open_call(operation.context, std::stop_token());
+    operation.body = [call, outcome = operation.outcome, when]() mutable {
+        return reset_body(std::move(call), std::move(outcome), when);
+    };
+    return operation;
+}
+
+Operation<Nothing> make_close(
+    const std::shared_ptr<ProcessCore>& core,
+    std::chrono::milliseconds budget
+) {
+    Operation<Nothing> operation;
+    operation.context = core->make_closing_context(budget);
+    operation.outcome = std::make_shared<Outcome<Nothing>>();
+    operation.body = [core, context = operation.context, outcome = operation.outcome]() mutable {
+        return close_body(std::move(core), std::move(context), std::move(outcome));
+    };
+    return operation;
+}
+
+StreamOperation make_stream(
+    const std::shared_ptr<ProcessCore>& core,
+    Message message,
+    const RunOptions& options,
+    WhenStreaming when
+) {
+    const std::chrono::milliseconds total = core->timeout_of(options);
+    StreamOperation operation;
+    operation.context = core->make_context(total);
+    auto call = core->open_call(operation.context, options.stop_token());
+    const Clock::time_point deadline = async::after(total);
+    const bool endless = deadline > Clock::time_point::max() - stuck_loop_grace;
+    operation.state = std::make_shared<StreamState>(
+        operation.context,
+        std::this_thread::get_id(),
+        endless ? Clock::time_point::max() : deadline + stuck_loop_grace
+    );
+    MessagePtr shared = std::make_shared<const Message>(std::move(message));
+    auto end = std::make_shared<StreamEnd>(operation.state);
+    operation.body = [call, shared, end, when]() mutable {
+        return stream_body(std::move(call), std::move(shared), std::move(end), when);
+    };
+    return operation;
+}
+
+}  // namespace llmproc

@@ -1,0 +1,143 @@
+/// @file
+/// A conversation: its history, its run slot and its calls in progress. The handles share it.
+#pragma once
+
+#include <llmproc/message.hpp>
+#include <llmproc/run_options.hpp>
+#include <llmproc/run_result.hpp>
+#include <llmproc/stats.hpp>
+#include "async/call_context.hpp"
+#include "async/fifo_lock.hpp"
+#include "net/context_service.hpp"
+#include "process/chat_client.hpp"
+#include "process/process_settings.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <unordered_set>
+#include <vector>
+
+namespace llmproc {
+
+class ProcessCore;
+class StreamState;
+
+/// A call in progress, known to its process while this object lives: held by the call's body, so
+/// it ends with the body, however that ends.
+class ActiveCall {
+public:
+    ActiveCall(
+        std::shared_ptr<ProcessCore> core,
+        std::shared_ptr<async::CallContext> context,
+        const std::stop_token& stop
+    );
+    ActiveCall(const ActiveCall&) = delete;
+    ActiveCall& operator=(const ActiveCall&) = delete;
+    ~ActiveCall();
+
+    ProcessCore& core() const noexcept { return *core_; }
+    async::CallContext& context() const noexcept { return *context_; }
+
+private:
+    struct Stop {
+        async::CallContext* context;
+        void operator()() const noexcept { context->cancel_from_anywhere(CancelReason::user); }
+    };
+
+    std::shared_ptr<ProcessCore> core_;
+    std::shared_ptr<async::CallContext> context_;
+    std::optional<std::stop_callback<Stop>> stop_;
+};
+
+/// Thread safety: the bodies in operations.hpp use it on its strand; the members here say more.
+class ProcessCore final :
+    public net::ContextMember,
+    public std::enable_shared_from_this<ProcessCore> {
+public:
+    /// Throws as net::HttpClient's constructor.
+    static std::shared_ptr<ProcessCore> create(
+        const boost::asio::any_io_executor& executor,
+        std::shared_ptr<const ProcessSettings> settings
+    );
+    ~ProcessCore() override;
+
+    const ProcessSettings& settings() const noexcept { return *settings_; }
+
+    // From any thread.
+    /// The executor given at the start. Throws Errc::loop_closed after its context has died.
+    boost::asio::any_io_executor executor() const;
+    /// A new call, not registered yet. Throws ProcessClosed, Errc::loop_closed.
+    std::shared_ptr<async::CallContext> make_context(std::chrono::milliseconds total);
+    /// The limit of a call with these options.
+    std::chrono::milliseconds timeout_of(const RunOptions& options) const noexcept;
+    /// The call that closes: it is not counted, and may be made after the close has begun.
+    std::shared_ptr<async::CallContext> make_closing_context(std::chrono::milliseconds budget);
+    /// Registers a call. Throws ProcessClosed, Errc::loop_closed.
+    std::shared_ptr<ActiveCall> open_call(
+        std::shared_ptr<async::CallContext> context,
+        const std::stop_token& stop
+    );
+    History messages() const;
+    ProcessStats stats() const;
+    void spawn(boost::asio::awaitable<void> work);
+    /// Refuses new calls and cancels those in progress. Returns how many those are.
+    std::size_t begin_close() noexcept;
+    /// Calls `idle` once no call is in progress, at once if none is.
+    void when_idle(std::function<void()> idle);
+
+    // On the strand.
+    async::FifoLock& slot() noexcept { return slot_; }
+    ChatClient& chat() noexcept { return chat_; }
+    EncodeCache& encode_cache() noexcept { return encode_cache_; }
+    /// The next request of the conversation with `message` at its end.
+    ChatRequest request_with(const std::shared_ptr<const Message>& message) const;
+    /// A run has succeeded: its two messages join the conversation.
+    void commit(const std::shared_ptr<const Message>& message, const ChatReply& reply);
+    void clear_history();
+    void count_failure() noexcept;
+    /// The stream that holds the slot, if its consumer still wants it.
+    std::shared_ptr<StreamState> open_stream() const;
+    void set_open_stream(const std::shared_ptr<StreamState>& stream);
+    /// What is known of the conversation's size; without asking the provider.
+    TokenCount estimate_tokens() const;
+
+private:
+    friend class ActiveCall;
+    ProcessCore(
+        const boost::asio::any_io_executor& executor,
+        std::shared_ptr<const ProcessSettings> settings
+    );
+    void context_shutdown() noexcept override;
+    void check_context() const;
+    void check_open() const;
+    void enter(const std::shared_ptr<async::CallContext>& context);
+    void leave(const std::shared_ptr<async::CallContext>& context) noexcept;
+
+    const std::shared_ptr<const ProcessSettings> settings_;
+    ChatClient chat_;
+    async::FifoLock slot_;
+    EncodeCache encode_cache_;
+
+    mutable std::mutex mutex_;
+    boost::asio::any_io_executor executor_;
+    boost::asio::any_io_executor strand_;
+    std::unordered_set<std::shared_ptr<async::CallContext>> active_;
+    std::vector<std::weak_ptr<async::CallContext>> unregistered_;  ///< Of closing calls.
+    std::vector<std::function<void()>> idle_;
+    History history_;
+    std::weak_ptr<StreamState> open_stream_;
+    Usage last_usage_;                  ///< Of the last run.
+    std::size_t counted_messages_ = 0;  ///< Messages that `last_usage_` covers.
+    std::uint64_t runs_ = 0;
+    std::uint64_t failed_runs_ = 0;
+    bool closed_ = false;
+    bool context_dead_ = false;
+};
+
+}  // namespace llmproc

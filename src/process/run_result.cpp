@@ -1,0 +1,14 @@
+#include <llmproc/run_result.hpp>
+
+#include <utility>
+
+namespace llmproc {
+
+RunResult::RunResult(ChatReply reply, int api_calls, std::chrono::milliseconds duration)
+    : reply_(std::move(reply)),
+      text_(reply_.message.text()),
+      tool_calls_(reply_.message.tool_calls()),
+      api_calls_(api_calls),
+      duration_(duration) {}
+
+}  // namespace llmproc

@@ -1,0 +1,349 @@
+#include <llmproc/sync_process.hpp>
+#include "async/spawn.hpp"
+#include "process/operations.hpp"
+#include "process/process_core.hpp"
+#include "process/start.hpp"
+#include "process/stream_state.hpp"
+#include "runtime/loop_core.hpp"
+#include "runtime/sync_call.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace llmproc {
+
+namespace asio = boost::asio;
+using async::Clock;
+
+namespace {
+
+void refuse_on_loops() {
+    if (LoopCore::on_any_loop()) {
+        throw WouldDeadlock("a blocking call on an event loop's own thread would never end; "
+                            "use AsyncLLMProcess and co_await there");
+    }
+}
+
+Clock::time_point stuck_loop_bound(std::chrono::milliseconds total) {
+    const Clock::time_point deadline = async::after(total);
+    const bool endless = deadline > Clock::time_point::max() - stuck_loop_grace;
+    return endless ? Clock::time_point::max() : deadline + stuck_loop_grace;
+}
+
+/// How a blocking call ended.
+struct Ending {
+    std::exception_ptr error;
+    bool lost = false;  ///< The loop ended under it; what it wrote must not be read.
+};
+
+/// Runs a call on the loop and blocks until it has ended there. A loop that is stuck in a handler
+/// is given up a while after the deadline; the call then ends without its caller.
+Ending block_on(
+    LoopCore& loop,
+    const std::shared_ptr<async::CallContext>& context,
+    std::function<asio::awaitable<void>()> body,
+    std::chrono::milliseconds total
+) {
+    auto call = std::make_shared<SyncCall>();
+    auto start = [call, context, body = std::move(body)]() mutable {
+        async::spawn(std::move(context), body(), [call](std::exception_ptr error) {
+            call->finish(std::move(error));
+        });
+    };
+    loop.submit(call, context->executor(), std::move(start));
+    const bool ended = call->wait_until(stuck_loop_bound(total));
+    loop.forget(*call);
+    if (!ended) {
+        context->cancel_from_anywhere(CancelReason::deadline);
+        throw Timeout(Stage::total, total);
+    }
+    Ending ending;
+    ending.lost = call->lost();
+    ending.error = call->take_error();
+    return ending;
+}
+
+/// Ends a blocking stream with its loop.
+class StreamWaiter final : public LoopWaiter {
+public:
+    explicit StreamWaiter(std::shared_ptr<StreamState> state) noexcept : state_(std::move(state)) {}
+    void loop_ended(std::exception_ptr error) noexcept override {
+        state_->finish(std::move(error), std::nullopt);
+    }
+
+private:
+    std::shared_ptr<StreamState> state_;
+};
+
+}  // namespace
+
+class SyncLLMProcess::Impl {
+public:
+    Impl(EventLoop loop, bool private_loop, std::shared_ptr<ProcessCore> process)
+        : core(std::move(process)),
+          loop_(std::move(loop)),
+          private_loop_(private_loop) {}
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+    ~Impl() { close(std::chrono::milliseconds(2'000)); }
+
+    EventLoop loop() const {
+        const std::lock_guard lock(mutex_);
+        if (!loop_) {
+            throw ProcessClosed();
+        }
+        return *loop_;
+    }
+
+    /// Makes a call and runs it to its end; the loop stays alive meanwhile.
+    template <typename Make>
+    auto wait_for(std::chrono::milliseconds total, Make make) {
+        refuse_on_loops();
+        const EventLoop alive = loop();
+        auto operation = make();
+        const Ending ending =
+            block_on(*alive.core(), operation.context, std::move(operation.body), total);
+        if (ending.error) {
+            std::rethrow_exception(
+                ending.lost ? ending.error : annotated(ending.error, operation.outcome->note)
+            );
+        }
+        return std::move(*operation.outcome->value);
+    }
+
+    /// A stream that this thread has open would wait for itself.
+    void refuse_reentry() const {
+        const std::shared_ptr<StreamState> stream = core->open_stream();
+        if (stream && stream->opener() == std::this_thread::get_id()) {
+            throw ReentrantCall(
+                "this thread has a stream of this process open; read it to its end or destroy it "
+                "before the next run"
+            );
+        }
+    }
+
+    SyncStream stream(Message message, const RunOptions& options) {
+        refuse_on_loops();
+        refuse_reentry();
+        const EventLoop alive = loop();
+        StreamOperation operation =
+            make_stream(core, std::move(message), options, WhenStreaming::wait);
+        SyncStream stream(operation.state);
+        auto start = [context = operation.context, body = std::move(operation.body)]() mutable {
+            async::spawn(std::move(context), body(), [](const std::exception_ptr&) {
+                // The body has told the stream's state how it ended.
+            });
+        };
+        auto waiter = std::make_shared<StreamWaiter>(operation.state);
+        operation.state->when_finished([loop = std::weak_ptr(alive.core()), waiter] {
+            if (const std::shared_ptr<LoopCore> live = loop.lock()) {
+                live->forget(*waiter);
+            }
+        });
+        alive.core()->submit(waiter, operation.context->executor(), std::move(start));
+        operation.state->wait_opened();
+        return stream;
+    }
+
+    ShutdownReport close(std::chrono::milliseconds budget) {
+        const Clock::time_point begin = Clock::now();
+        ShutdownReport report;
+        if (LoopCore::on_any_loop()) {
+            // Waiting here could deadlock: everything is cancelled, the rest happens by itself.
+            report.cancelled_calls = core->begin_close();
+            const std::lock_guard lock(mutex_);
+            loop_.reset();
+            return report;
+        }
+        const std::lock_guard one_at_a_time(closing_);
+        std::optional<EventLoop> alive;
+        {
+            const std::lock_guard lock(mutex_);
+            alive.swap(loop_);
+        }
+        if (!alive) {
+            return report_;
+        }
+        report_.cancelled_calls = core->begin_close();
+        report_.drained = drain(*alive->core(), budget);
+        if (private_loop_) {
+            const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
+                Clock::now() - begin
+            );
+            const ShutdownReport ended = alive->shutdown(std::max(budget - spent, spent.zero()));
+            report_.drained = report_.drained && ended.drained;
+        }
+        report_.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
+            Clock::now() - begin
+        );
+        return report_;
+    }
+
+    const std::shared_ptr<ProcessCore> core;
+
+private:
+    bool drain(LoopCore& loop, std::chrono::milliseconds budget) const {
+        try {
+            Operation<Nothing> operation = make_close(core, budget);
+            const Ending ending =
+                block_on(loop, operation.context, std::move(operation.body), budget);
+            return !ending.error;
+        } catch (const LLMError&) {
+            // A timeout or a loop that has ended already: reported as not drained.
+            return false;
+        }
+    }
+
+    mutable std::mutex mutex_;
+    std::mutex closing_;
+    std::optional<EventLoop> loop_;
+    const bool private_loop_;
+    ShutdownReport report_;
+};
+
+SyncLLMProcess make_sync_process(
+    std::shared_ptr<const ProcessSettings> settings,
+    const SyncOptions& options
+) {
+    const bool private_loop = !options.loop();
+    EventLoop loop = private_loop ? EventLoop() : *options.loop();
+    std::shared_ptr<ProcessCore> core = make_process_core(loop.get_executor(), std::move(settings));
+    return SyncLLMProcess(
+        std::make_unique<SyncLLMProcess::Impl>(std::move(loop), private_loop, std::move(core))
+    );
+}
+
+SyncLLMProcess::SyncLLMProcess(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+SyncLLMProcess::SyncLLMProcess(SyncLLMProcess&&) noexcept = default;
+SyncLLMProcess& SyncLLMProcess::operator=(SyncLLMProcess&&) noexcept = default;
+SyncLLMProcess::~SyncLLMProcess() = default;
+
+SyncLLMProcess::Impl& SyncLLMProcess::impl() const {
+    if (!impl_) {
+        throw LLMError(Errc::invalid_handle, "this process was moved from");
+    }
+    return *impl_;
+}
+
+RunResult SyncLLMProcess::run(std::string prompt, RunOptions options) {
+    return run(Message::user(std::move(prompt)), std::move(options));
+}
+
+RunResult SyncLLMProcess::run(Message message, RunOptions options) {
+    Impl& self = impl();
+    self.refuse_reentry();
+    return self.wait_for(self.core->timeout_of(options), [&] {
+        return make_run(self.core, std::move(message), options, WhenStreaming::wait);
+    });
+}
+
+SyncStream SyncLLMProcess::stream(std::string prompt, RunOptions options) {
+    return stream(Message::user(std::move(prompt)), std::move(options));
+}
+
+SyncStream SyncLLMProcess::stream(Message message, RunOptions options) {
+    return impl().stream(std::move(message), options);
+}
+
+ChatReply SyncLLMProcess::complete(ChatRequest request, RunOptions options) {
+    Impl& self = impl();
+    return self.wait_for(self.core->timeout_of(options), [&] {
+        return make_complete(self.core, std::move(request), options);
+    });
+}
+
+TokenCount SyncLLMProcess::count_tokens(RunOptions options) {
+    Impl& self = impl();
+    return self.wait_for(self.core->timeout_of(options), [&] {
+        return make_count_tokens(self.core, options);
+    });
+}
+
+History SyncLLMProcess::messages() const {
+    return impl().core->messages();
+}
+
+void SyncLLMProcess::reset() {
+    Impl& self = impl();
+    self.refuse_reentry();
+    self.wait_for(self.core->timeout_of(RunOptions()), [&] {
+        return make_reset(self.core, WhenStreaming::wait);
+    });
+}
+
+ProcessStats SyncLLMProcess::stats() const {
+    return impl().core->stats();
+}
+
+void SyncLLMProcess::spawn(asio::awaitable<void> work) {
+    const EventLoop alive = impl().loop();
+    impl().core->spawn(std::move(work));
+}
+
+ShutdownReport SyncLLMProcess::close(std::chrono::milliseconds budget) {
+    return impl().close(budget);
+}
+
+asio::any_io_executor SyncLLMProcess::get_executor() const {
+    return loop().get_executor();
+}
+
+EventLoop SyncLLMProcess::loop() const {
+    return impl().loop();
+}
+
+SyncStream::SyncStream(std::shared_ptr<StreamState> state) noexcept : state_(std::move(state)) {}
+
+SyncStream& SyncStream::operator=(SyncStream&& other) noexcept {
+    const SyncStream replaced(std::move(*this));
+    state_ = std::move(other.state_);
+    current_ = std::move(other.current_);
+    return *this;
+}
+
+SyncStream::~SyncStream() {
+    if (state_) {
+        state_->abandon();
+    }
+}
+
+std::optional<StreamEvent> SyncStream::next() {
+    if (!state_) {
+        throw LLMError(Errc::invalid_handle, "this stream was moved from");
+    }
+    refuse_on_loops();
+    return state_->next();
+}
+
+RunResult SyncStream::result() {
+    while (next()) {
+        // Only the end is of interest here.
+    }
+    return state_->result();
+}
+
+SyncStream::Iterator::Iterator(SyncStream& stream) : stream_(&stream) {
+    if (!stream.current_) {
+        ++*this;
+    }
+}
+
+const StreamEvent& SyncStream::Iterator::operator*() const {
+    return *stream_->current_;
+}
+
+SyncStream::Iterator& SyncStream::Iterator::operator++() {
+    stream_->current_ = stream_->next();
+    return *this;
+}
+
+bool SyncStream::Iterator::at_end() const noexcept {
+    return stream_ == nullptr || !stream_->current_;
+}
+
+}  // namespace llmproc

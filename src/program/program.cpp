@@ -1,0 +1,138 @@
+#include <llmproc/error.hpp>
+#include <llmproc/process.hpp>
+#include <llmproc/program.hpp>
+#include "core/environment.hpp"
+#include "process/process_settings.hpp"
+#include "process/start.hpp"
+#include "program/api_key.hpp"
+#include "program/program_file.hpp"
+#include "program/program_settings.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace llmproc {
+
+namespace {
+
+using SettingsPtr = std::shared_ptr<const ProgramSettings>;
+
+const std::string no_text;
+
+const ProgramSettings& settings_of(const SettingsPtr& settings) {
+    if (!settings) {
+        throw LLMError(
+            Errc::invalid_handle,
+            "this LLMProgram was moved from; use the object it was moved to"
+        );
+    }
+    return *settings;
+}
+
+/// Resolves what a check of the file leaves open: the key, and the codec by its name.
+std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& program) {
+    auto settings = std::make_shared<ProcessSettings>();
+    settings->codec = find_codec(program.profile->codec);
+    if (settings->codec == nullptr) {
+        throw LLMError(
+            Errc::internal,
+            "the provider '" + program.profile->name + "' names no known protocol: report this"
+        );
+    }
+    settings->endpoint.provider = program.profile->name;
+    settings->endpoint.base_url = program.base_url;
+    settings->endpoint.model = program.model;
+    settings->endpoint.api_key = resolve_key(program.key, environment_variable);
+    settings->endpoint.quirks = program.profile->quirks;
+    settings->system_prompt = program.system_prompt;
+    settings->params = program.params;
+    settings->connection = program.connection;
+    settings->timeout = program.timeout;
+    return settings;
+}
+
+/// The CA file is read on the way to a connection, where nobody knows the program file any more.
+[[noreturn]] void rethrow_with_place(const ConfigError& error, const ProgramSettings& program) {
+    if (error.key() != "connection.ca_file" || !error.file().empty()) {
+        throw;  // NOLINT(misc-throw-by-value-catch-by-reference): called from the handler
+    }
+    std::string problem = error.message();
+    const std::string own_place = error.key() + ": ";
+    if (problem.compare(0, own_place.size(), own_place) == 0) {
+        problem.erase(0, own_place.size());
+    }
+    throw ConfigError(error.errc(), program.ca_file_place, problem);
+}
+
+AsyncLLMProcess start_on(const boost::asio::any_io_executor& executor, const SettingsPtr& program) {
+    const ProgramSettings& settings = settings_of(program);
+    try {
+        return AsyncLLMProcess(make_process_core(executor, process_settings(settings)));
+    } catch (const ConfigError& error) {
+        rethrow_with_place(error, settings);
+    }
+}
+
+boost::asio::awaitable<AsyncLLMProcess> start_here(SettingsPtr program) {
+    const boost::asio::any_io_executor executor = co_await boost::asio::this_coro::executor;
+    co_return start_on(executor, program);
+}
+
+}  // namespace
+
+LLMProgram::LLMProgram(std::shared_ptr<const ProgramSettings> settings) noexcept
+    : settings_(std::move(settings)) {}
+
+LLMProgram LLMProgram::from_toml(const std::filesystem::path& path) {
+    return LLMProgram(std::make_shared<const ProgramSettings>(load_program(path)));
+}
+
+LLMProgram LLMProgram::from_toml_string(std::string_view text, std::string name) {
+    std::error_code ignored;  // Without a working directory, relative paths stay relative.
+    const std::filesystem::path base = std::filesystem::current_path(ignored);
+    return LLMProgram(std::make_shared<const ProgramSettings>(read_program(text, name, base)));
+}
+
+boost::asio::awaitable<AsyncLLMProcess> LLMProgram::start() const {
+    return start_here(settings_);
+}
+
+AsyncLLMProcess LLMProgram::start(const boost::asio::any_io_executor& executor) const {
+    return start_on(executor, settings_);
+}
+
+SyncLLMProcess LLMProgram::start_sync(SyncOptions options) const {
+    const ProgramSettings& settings = settings_of(settings_);
+    try {
+        return make_sync_process(process_settings(settings), options);
+    } catch (const ConfigError& error) {
+        rethrow_with_place(error, settings);
+    }
+}
+
+const std::string& LLMProgram::user_prompt() const noexcept {
+    return settings_ ? settings_->user_prompt : no_text;
+}
+
+const std::string& LLMProgram::system_prompt() const noexcept {
+    return settings_ ? settings_->system_prompt : no_text;
+}
+
+const std::string& LLMProgram::model() const noexcept {
+    return settings_ ? settings_->model : no_text;
+}
+
+const std::string& LLMProgram::provider() const noexcept {
+    return settings_ ? settings_->profile->name : no_text;
+}
+
+const std::string& LLMProgram::base_url() const noexcept {
+    return settings_ ? settings_->base_url : no_text;
+}
+
+}  // namespace llmproc

@@ -1,0 +1,230 @@
+#include "program/program_file.hpp"
+
+#include <llmproc/error.hpp>
+#include "program/config_field.hpp"
+#include "program/file_text.hpp"
+#include "program/key_suggestion.hpp"
+#include "program/program_schema.hpp"
+#include "program/toml_reader.hpp"
+#include "wire/url.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace llmproc {
+
+namespace {
+
+// Accepted names of protocols that a later version speaks.
+constexpr std::array<std::string_view, 7> later_providers{
+    "anthropic",
+    "anthropic_vertex",
+    "claude_code",
+    "gemini",
+    "gemini_vertex",
+    "openai_response",
+    "openai_responses"};
+
+std::string known_providers() {
+    std::string names;
+    for (const ProviderProfile& profile : provider_profiles()) {
+        names += (names.empty() ? "" : ", ") + profile.name;
+    }
+    return names;
+}
+
+std::string_view closest_provider(const std::string& name) {
+    std::vector<std::string_view> candidates;
+    for (const ProviderProfile& profile : provider_profiles()) {
+        candidates.emplace_back(profile.name);
+    }
+    std::string lower = name;
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+    });
+    return closest(lower, candidates);
+}
+
+/// Checks of the keys against each other, in the order of the documentation.
+class ProgramCheck {
+public:
+    ProgramCheck(ProgramDraft& draft, const ConfigSource& source)
+        : draft_(draft),
+          source_(source) {}
+
+    void run() {
+        require("model.name", "the name of the model, for example name = \"gpt-5-mini\"");
+        require("model.provider", "one of " + known_providers());
+        check_provider();
+        check_base_url();
+        check_key();
+        check_exclusive("prompt.system", "prompt.system_file");
+        check_headers();
+    }
+
+private:
+    /// The place of `key`, or of the table it is missing from.
+    ConfigPlace place_of(const std::string& key) const {
+        if (const ConfigPlace* const place = draft_.find(key)) {
+            return *place;
+        }
+        ConfigPosition position{1, 1};
+        if (const ConfigPlace* const table = draft_.find(key.substr(0, key.find('.')))) {
+            position = ConfigPosition{table->line, table->column};
+        }
+        return source_.place(position, key);
+    }
+
+    void require(const std::string& key, const std::string& what) const {
+        if (draft_.find(key) == nullptr) {
+            const std::string table = key.substr(0, key.find('.'));
+            throw ConfigError(
+                place_of(key),
+                "is missing; add it to the table [" + table + "]: " + what
+            );
+        }
+    }
+
+    void check_exclusive(const std::string& first, const std::string& second) const {
+        if (draft_.find(first) != nullptr && draft_.find(second) != nullptr) {
+            throw ConfigError(
+                place_of(second),
+                "cannot be combined with " + draft_.find(first)->key + " at line " +
+                    std::to_string(draft_.find(first)->line) + "; remove one of them"
+            );
+        }
+    }
+
+    void check_provider() {
+        draft_.settings.profile = find_profile(draft_.provider);
+        if (draft_.settings.profile != nullptr) {
+            return;
+        }
+        const bool later =
+            std::find(later_providers.begin(), later_providers.end(), draft_.provider) !=
+            later_providers.end();
+        const std::string_view close = closest_provider(draft_.provider);
+        std::string problem = "unknown provider " + shown(draft_.provider);
+        if (later) {
+            problem = "provider " + shown(draft_.provider) + " is known but not yet available";
+        } else if (!close.empty()) {
+            problem += "; did you mean '" + std::string(close) + "'?";
+        }
+        throw ConfigError(
+            place_of("model.provider"),
+            problem + "; available: " + known_providers() +
+                " (openai_compatible with model.base_url for any other server)"
+        );
+    }
+
+    void check_base_url() {
+        ProgramSettings& settings = draft_.settings;
+        const bool own = !draft_.base_url.empty();
+        if (!own && settings.profile->base_url.empty()) {
+            throw ConfigError(
+                place_of("model.base_url"),
+                "provider '" + settings.profile->name +
+                    "' has no address of its own; set base_url, for example " +
+                    "base_url = \"https://host/v1\""
+            );
+        }
+        const ConfigPlace place = place_of("model.base_url");
+        std::optional<wire::Url> url;
+        try {
+            url = wire::Url::parse(own ? draft_.base_url : settings.profile->base_url);
+        } catch (const std::invalid_argument& problem) {
+            throw ConfigError(place, problem.what());
+        }
+        if (!url->is_https() && !url->is_loopback() && !settings.connection.allow_insecure_http) {
+            throw ConfigError(
+                Errc::insecure_url,
+                place,
+                "plain http to " + shown(url->host()) +
+                    " would send the key and the conversation unencrypted; use https, or set "
+                    "connection.allow_insecure_http = true"
+            );
+        }
+        settings.base_url = url->scheme() + "://" + url->host_header() + url->path();
+        if (!url->query().empty()) {
+            settings.base_url += "?" + url->query();
+        }
+    }
+
+    void check_key() {
+        KeySource& key = draft_.settings.key;
+        if (draft_.find("model.api_key") != nullptr && !draft_.allow_inline_key) {
+            throw ConfigError(
+                place_of("model.api_key"),
+                "a key in the program file is refused; put it into an environment variable and "
+                "name that with model.api_key_env, or into a file named with model.api_key_file, "
+                "or set model.allow_inline_key = true"
+            );
+        }
+        check_exclusive("model.api_key_env", "model.api_key_file");
+        check_exclusive("model.api_key_env", "model.api_key");
+        check_exclusive("model.api_key_file", "model.api_key");
+        for (const char* const name :
+             {"model.api_key_env", "model.api_key_file", "model.api_key"}) {
+            if (draft_.find(name) != nullptr) {
+                key.place = place_of(name);
+                key.needed = !key.env.empty() || !key.file.empty() || !key.inline_key.empty();
+                return;
+            }
+        }
+        key.env = draft_.settings.profile->api_key_env;
+        key.needed = !key.env.empty();
+        key.place = place_of("model.provider");
+        key.place.key = "model.api_key_env";
+    }
+
+    void check_headers() const {
+        if (draft_.credential_header && !draft_.allow_inline_key) {
+            throw ConfigError(
+                *draft_.credential_header,
+                "this header carries a key, which a program file should not hold; use "
+                "model.api_key_env or model.api_key_file, or set model.allow_inline_key = true"
+            );
+        }
+    }
+
+    ProgramDraft& draft_;
+    const ConfigSource& source_;
+};
+
+}  // namespace
+
+ProgramSettings read_program(
+    std::string_view text,
+    const std::string& name,
+    const std::filesystem::path& base_dir
+) {
+    const ConfigSource source{name, base_dir};
+    ProgramDraft draft;
+    apply_rows(read_toml(text, name), source, draft);
+    ProgramCheck(draft, source).run();
+    return std::move(draft.settings);
+}
+
+ProgramSettings load_program(const std::filesystem::path& path) {
+    const std::string name = path.string();
+    std::string problem;
+    const std::string text = read_file_text(path, problem);
+    if (!problem.empty()) {
+        ConfigPlace place;
+        place.file = name;
+        throw ConfigError(
+            std::move(place),
+            problem + "; name a readable program file (a TOML text)"
+        );
+    }
+    std::error_code ignored;
+    const std::filesystem::path base = std::filesystem::absolute(path, ignored).parent_path();
+    return read_program(text, name, base);
+}
+
+}  // namespace llmproc

@@ -1,0 +1,286 @@
+#include "program/program_schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+namespace llmproc {
+
+namespace {
+
+constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t max_bytes = 1024LL * 1024 * 1024;
+constexpr std::string_view use_extra_body =
+    "; until then write it into [parameters.extra_body] by the provider's name";
+
+std::size_t size(const ConfigField& field, std::int64_t low, std::int64_t high) {
+    return static_cast<std::size_t>(field.integer(low, high));
+}
+
+bool is_object(const RawJson& json) {
+    const auto start = json.text().find_first_not_of(" \t\r\n");
+    return start != std::string::npos && json.text()[start] == '{';
+}
+
+// A key in this place would be printed as the name of a missing variable.
+bool looks_like_key(std::string_view text) {
+    constexpr std::array<std::string_view, 6> starts{"sk-", "sk_", "gsk_", "xai-", "AIza", "key-"};
+    return text.size() > 100 || std::any_of(starts.begin(), starts.end(), [&](auto start) {
+               return text.substr(0, start.size()) == start;
+           });
+}
+
+bool is_variable_name(std::string_view text) {
+    const bool digit_first = !text.empty() && text.front() >= '0' && text.front() <= '9';
+    return !digit_first && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_';
+    });
+}
+
+void set_api_key_env(ProgramDraft& draft, const ConfigField& field) {
+    const std::string& name = field.text();
+    if (looks_like_key(name) || !is_variable_name(name)) {
+        field.fail(
+            "expected the name of an environment variable (letters, digits and _; \"\" = no key); "
+            "a key itself belongs in that variable or in the file of model.api_key_file"
+        );
+    }
+    draft.settings.key.env = name;
+}
+
+void set_response_schema(ProgramDraft& draft, const ConfigField& field) {
+    if (std::holds_alternative<ConfigTable>(field.value().data)) {
+        draft.settings.params.response_schema = RawJson::trusted(field.json());
+        return;
+    }
+    if (!std::holds_alternative<std::string>(field.value().data)) {
+        field.fail_type("a table or the path of a JSON file");
+    }
+    const std::string file = field.path().string();
+    try {
+        RawJson schema(field.file_text());
+        if (!is_object(schema)) {
+            field.fail("the file " + file + " is not a JSON object; a JSON Schema is one");
+        }
+        draft.settings.params.response_schema = std::move(schema);
+    } catch (const ConfigError&) {
+        throw;
+    } catch (const LLMError& problem) {
+        field.fail("the file " + file + " is not JSON: " + problem.message() + "; correct it");
+    }
+}
+
+void set_extra_body(ProgramDraft& draft, const ConfigField& field) {
+    for (const ConfigMember& member : field.table()) {
+        if (member.key == "stream" || member.key == "messages") {
+            field.member(member).fail("this field is set by each call; remove it");
+        }
+    }
+    draft.settings.params.extra_body = RawJson::trusted(field.json());
+}
+
+void set_extra_headers(ProgramDraft& draft, const ConfigField& field) {
+    constexpr std::array<std::string_view, 6> credentials{
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key"};
+    draft.settings.params.extra_headers = field.headers();
+    for (const ConfigMember& member : field.table()) {
+        std::string name = member.key;
+        std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+        });
+        const bool secret = std::find(credentials.begin(), credentials.end(), name) !=
+                            credentials.end();
+        if (secret && !draft.credential_header) {
+            draft.credential_header = field.member(member).key_place();
+        }
+    }
+}
+
+std::vector<KeyRow> model_rows() {
+    return {
+        {"model.name", {}, [](auto& d, const auto& f) { d.settings.model = f.line(); }, {}},
+        {"model.provider", {}, [](auto& d, const auto& f) { d.provider = f.line(); }, {}},
+        {"model.base_url", {}, [](auto& d, const auto& f) { d.base_url = f.text(); }, {}},
+        {"model.api_key_env", {}, set_api_key_env, {}},
+        {"model.api_key_file",
+         {},
+         [](auto& d, const auto& f) { d.settings.key.file = f.path().string(); },
+         {}},
+        {"model.api_key",
+         {},
+         [](auto& d, const auto& f) { d.settings.key.inline_key = Secret(f.line()); },
+         {}},
+        {"model.allow_inline_key",
+         {},
+         [](auto& d, const auto& f) { d.allow_inline_key = f.boolean(); },
+         {}},
+        {"model.max_iterations", {}, nullptr, {}},
+        {"model.project_id", {}, nullptr, {}},
+        {"model.region", {}, nullptr, {}},
+    };
+}
+
+std::vector<KeyRow> prompt_rows() {
+    return {
+        {"prompt.system",
+         {},
+         [](auto& d, const auto& f) { d.settings.system_prompt = f.text(); },
+         {}},
+        {"prompt.system_file",
+         {},
+         [](auto& d, const auto& f) { d.settings.system_prompt = f.file_text(); },
+         {}},
+        {"prompt.user", {}, [](auto& d, const auto& f) { d.settings.user_prompt = f.text(); }, {}},
+        {"prompt.system_prompt", "prompt.system", nullptr, {}},
+        {"prompt.system_prompt_file", "prompt.system_file", nullptr, {}},
+        {"prompt.user_prompt", "prompt.user", nullptr, {}},
+    };
+}
+
+std::vector<KeyRow> parameter_rows() {
+    return {
+        {"parameters.temperature",
+         {},
+         [](auto& d, const auto& f) { d.settings.params.temperature = f.number(0, 2); },
+         {}},
+        {"parameters.top_p",
+         {},
+         [](auto& d, const auto& f) { d.settings.params.top_p = f.number(0, 1); },
+         {}},
+        {"parameters.top_k",
+         {},
+         [](auto& d, const auto& f) { d.settings.params.top_k = f.integer(1, no_limit); },
+         {}},
+        {"parameters.max_tokens",
+         {},
+         [](auto& d, const auto& f) { d.settings.params.max_tokens = f.integer(1, no_limit); },
+         {}},
+        {"parameters.stop",
+         {},
+         [](auto& d, const auto& f) { d.settings.params.stop = f.texts(); },
+         {}},
+        {"parameters.seed",
+         {},
+         [](auto& d, const auto& f) {
+             d.settings.params.seed = f.integer(std::numeric_limits<std::int64_t>::min(), no_limit);
+         },
+         {}},
+        {"parameters.reasoning_effort",
+         {},
+         [](auto& d, const auto& f) { d.settings.params.reasoning_effort = f.line(); },
+         {}},
+        {"parameters.response_schema", {}, set_response_schema, {}},
+        {"parameters.extra_headers", {}, set_extra_headers, {}},
+        {"parameters.extra_body", {}, set_extra_body, {}},
+        {"parameters.stop_sequences", "parameters.stop", nullptr, {}},
+        {"parameters.max_completion_tokens", "parameters.max_tokens", nullptr, {}},
+        {"parameters.max_tokens_to_sample", "parameters.max_tokens", nullptr, {}},
+        {"parameters.thinking", {}, nullptr, {}},
+        {"parameters.frequency_penalty", {}, nullptr, use_extra_body},
+        {"parameters.presence_penalty", {}, nullptr, use_extra_body},
+    };
+}
+
+std::vector<KeyRow> connection_rows() {
+    return {
+        {"connection.timeout",
+         {},
+         [](auto& d, const auto& f) { d.settings.timeout = f.seconds(); },
+         {}},
+        {"connection.connect_timeout",
+         {},
+         [](auto& d, const auto& f) { d.settings.connection.connect_timeout = f.seconds(); },
+         {}},
+        {"connection.idle_timeout",
+         {},
+         [](auto& d, const auto& f) { d.settings.connection.idle_timeout = f.seconds(); },
+         {}},
+        {"connection.max_connections_per_host",
+         {},
+         [](auto& d, const auto& f) {
+             d.settings.connection.max_connections_per_host = size(f, 1, 10'000);
+         },
+         {}},
+        {"connection.allow_insecure_http",
+         {},
+         [](auto& d, const auto& f) { d.settings.connection.allow_insecure_http = f.boolean(); },
+         {}},
+        {"connection.ca_file",
+         {},
+         [](auto& d, const auto& f) {
+             d.settings.connection.ca_file = f.path().string();
+             d.settings.ca_file_place = f.place();
+         },
+         {}},
+        {"connection.max_header_bytes",
+         {},
+         [](auto& d, const auto& f) {
+             d.settings.connection.max_header_bytes = size(f, 256, max_bytes);
+         },
+         {}},
+        {"connection.max_body_bytes",
+         {},
+         [](auto& d, const auto& f) {
+             d.settings.connection.max_body_bytes = size(f, 1, max_bytes);
+         },
+         {}},
+        {"connection.resend_on_stale",
+         {},
+         [](auto& d, const auto& f) { d.settings.connection.resend_on_stale = f.boolean(); },
+         {}},
+    };
+}
+
+std::vector<KeyRow> later_rows() {
+    constexpr std::array<std::string_view, 19> keys{
+        "connection.resolve_timeout",
+        "connection.handshake_timeout",
+        "connection.write_timeout",
+        "connection.first_byte_timeout",
+        "connection.read_timeout",
+        "connection.idle_read_timeout",
+        "connection.client_cert",
+        "connection.client_key",
+        "connection.proxy",
+        "connection.no_proxy",
+        "connection.ca_dir",
+        "connection.only_ca",
+        "connection.http2",
+        "retry",
+        "limits",
+        "tools",
+        "mcp",
+        "plugins",
+        "demo"};
+    std::vector<KeyRow> rows;
+    rows.reserve(keys.size());
+    for (const std::string_view key : keys) {
+        rows.push_back({key, {}, nullptr, {}});
+    }
+    return rows;
+}
+
+}  // namespace
+
+const std::vector<KeyRow>& key_rows() {
+    static const std::vector<KeyRow> all = [] {
+        std::vector<KeyRow> rows;
+        for (auto* const part :
+             {model_rows, prompt_rows, parameter_rows, connection_rows, later_rows}) {
+            const std::vector<KeyRow> some = part();
+            rows.insert(rows.end(), some.begin(), some.end());
+        }
+        return rows;
+    }();
+    return all;
+}
+
+}  // namespace llmproc

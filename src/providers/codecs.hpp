@@ -1,0 +1,12 @@
+/// @file
+/// The protocols that exist; `find_codec` knows them by name.
+#pragma once
+
+#include <llmproc/provider.hpp>
+
+namespace llmproc::providers {
+
+/// OpenAI Chat Completions and every server that speaks it. Name: "openai_chat".
+const Codec& openai_chat_codec();
+
+}  // namespace llmproc::providers

@@ -1,0 +1,166 @@
+#include <llmproc/error.hpp>
+#include "core/base64.hpp"
+#include "core/json_reader.hpp"
+#include "core/json_writer.hpp"
+#include "providers/openai_chat.hpp"
+#include "providers/openai_errors.hpp"
+#include "providers/openai_fields.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace llmproc::providers {
+
+namespace {
+
+/// Calls `read_item(reader)` for each element of `data`; turns bad JSON into malformed_response.
+template <class ReadItem>
+void read_list(std::string_view what, std::string_view body, ReadItem read_item) {
+    try {
+        bool found = false;
+        JsonReader reader(body);
+        reader.begin_object();
+        std::string_view key;
+        while (reader.next_key(key)) {
+            if (key == "data") {
+                found = true;
+                reader.begin_array();
+                while (reader.next_element()) {
+                    read_item(reader);
+                }
+            } else if (key == "error") {
+                if (auto error = read_provider_error(reader)) {
+                    throw make_provider_error(std::nullopt, std::move(*error), Headers());
+                }
+            } else {
+                reader.skip();
+            }
+        }
+        reader.finish();
+        if (!found) {
+            throw malformed(what, "it has no data");
+        }
+    } catch (const LLMError& error) {
+        if (error.errc() == Errc::invalid_json) {
+            throw malformed(what, error.message());
+        }
+        throw;
+    }
+}
+
+std::vector<float> floats_from_base64(std::string_view text) {
+    const std::optional<std::string> bytes = base64_decode(text);
+    if (!bytes || bytes->size() % 4 != 0) {
+        throw malformed("the list of embeddings", "an embedding is not base64 of float32");
+    }
+    std::vector<float> values;
+    values.reserve(bytes->size() / 4);
+    for (std::size_t at = 0; at < bytes->size(); at += 4) {
+        std::uint32_t word = 0;
+        for (std::size_t i = 0; i < 4; ++i) {  // little-endian on every machine
+            word |= std::uint32_t{static_cast<unsigned char>((*bytes)[at + i])} << (8U * i);
+        }
+        values.push_back(std::bit_cast<float>(word));
+    }
+    return values;
+}
+
+std::vector<float> read_vector(JsonReader& reader) {
+    if (reader.peek() == JsonKind::string) {
+        return floats_from_base64(reader.string());
+    }
+    std::vector<float> values;
+    reader.begin_array();
+    while (reader.next_element()) {
+        values.push_back(static_cast<float>(reader.number()));
+    }
+    return values;
+}
+
+}  // namespace
+
+std::vector<std::string> decode_model_list(std::string_view body) {
+    std::vector<std::string> ids;
+    read_list("the list of models", body, [&ids](JsonReader& reader) {
+        std::string id;
+        reader.begin_object();
+        std::string_view key;
+        while (reader.next_key(key)) {
+            if (key == "id") {
+                id = reader.string();
+            } else {
+                reader.skip();
+            }
+        }
+        if (!id.empty()) {
+            ids.push_back(std::move(id));
+        }
+    });
+    return ids;
+}
+
+std::string encode_embeddings_body(
+    const std::vector<std::string>& texts,
+    const Endpoint& endpoint
+) {
+    if (endpoint.model.empty() || texts.empty()) {
+        throw LLMError(Errc::invalid_argument, "embeddings need model.name and at least one text");
+    }
+    std::string body;
+    JsonWriter json(body);
+    json.begin_object();
+    json.key("model");
+    json.string(endpoint.model);
+    json.key("input");
+    json.begin_array();
+    for (const std::string& text : texts) {
+        json.string(text);
+    }
+    json.end_array();
+    // Compatible servers may know nothing but floats.
+    json.key("encoding_format");
+    json.string("float");
+    json.end_object();
+    return body;
+}
+
+std::vector<std::vector<float>> decode_embedding_list(std::string_view body) {
+    std::vector<std::pair<std::int64_t, std::vector<float>>> items;
+    read_list("the list of embeddings", body, [&items](JsonReader& reader) {
+        auto& [index, values] = items.emplace_back();
+        index = static_cast<std::int64_t>(items.size()) - 1;
+        bool found = false;
+        reader.begin_object();
+        std::string_view key;
+        while (reader.next_key(key)) {
+            if (key == "index") {
+                index = reader.integer();
+            } else if (key == "embedding") {
+                values = read_vector(reader);
+                found = true;
+            } else {
+                reader.skip();
+            }
+        }
+        if (!found) {
+            throw malformed("the list of embeddings", "an item has no embedding");
+        }
+    });
+    std::stable_sort(items.begin(), items.end(), [](const auto& left, const auto& right) {
+        return left.first < right.first;
+    });
+    std::vector<std::vector<float>> vectors;
+    vectors.reserve(items.size());
+    for (auto& item : items) {
+        vectors.push_back(std::move(item.second));
+    }
+    return vectors;
+}
+
+}  // namespace llmproc::providers

@@ -1,0 +1,30 @@
+/// @file
+/// Content parts of Chat Completions messages.
+#pragma once
+
+#include <llmproc/message.hpp>
+#include "core/json_writer.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace llmproc::providers {
+
+/// Throws LLMError{not_supported}.
+[[noreturn]] void part_not_supported(std::string_view what, std::string_view remedy);
+/// Throws LLMError{invalid_argument}: such a block has no place in a message of that role.
+[[noreturn]] void block_misplaced(std::string_view block, Role role);
+
+void write_text_part(JsonWriter& json, std::string_view text);
+/// Throws LLMError{not_supported} for an image by file id.
+void write_image_part(JsonWriter& json, const ImageBlock& image);
+/// Throws LLMError{not_supported} for a document by address.
+void write_document_part(JsonWriter& json, const DocumentBlock& document);
+
+/// Whether the block came from this protocol; others mean nothing here and are left out.
+bool is_chat_block(const UnknownBlock& block);
+
+/// Appends the assistant's message as one JSON object.
+void append_assistant_message(std::string& out, const Message& message);
+
+}  // namespace llmproc::providers

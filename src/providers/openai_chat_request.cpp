@@ -1,0 +1,357 @@
+#include <llmproc/error.hpp>
+#include "core/json_reader.hpp"
+#include "core/json_writer.hpp"
+#include "providers/openai_chat.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace llmproc::providers {
+
+namespace {
+
+[[noreturn]] void invalid(const std::string& text) {
+    throw LLMError(Errc::invalid_argument, text);
+}
+
+const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint) {
+    const std::string& model = request.model.empty() ? endpoint.model : request.model;
+    if (model.empty()) {
+        invalid("no model is named; set model.name in the program or ChatRequest::model");
+    }
+    return model;
+}
+
+/// Encodes what the cache lacks and returns the size of all encoded messages.
+/// System messages are not cached: their role depends on the endpoint.
+std::size_t fill_cache(const History& messages, EncodeCache& cache) {
+    std::size_t bytes = 0;
+    for (const auto& message : messages) {
+        if (!message) {
+            invalid("a message of the request is a null pointer");
+        }
+        if (message->role() == Role::system) {
+            bytes += message->text().size() + 64;
+            continue;
+        }
+        const std::string* text = cache.find(message);
+        if (text == nullptr) {
+            std::string fresh;
+            append_chat_message(fresh, *message, false);
+            text = &cache.store(message, std::move(fresh));
+        }
+        bytes += text->size() + 1;
+    }
+    return bytes;
+}
+
+/// Appends messages to the array, keeping back what may only follow a run of tool results.
+class MessageList {
+public:
+    MessageList(std::string& out, EncodeCache& cache, bool developer_role) noexcept
+        : out_(out),
+          cache_(cache),
+          developer_role_(developer_role) {}
+
+    void add(const std::shared_ptr<const Message>& message) {
+        if (message->role() != Role::tool) {
+            flush();
+        }
+        if (message->role() == Role::system) {
+            separate();
+            append_chat_message(out_, *message, developer_role_);
+            return;
+        }
+        const std::string* cached = cache_.find(message);
+        const std::string_view text = *cached;
+        // Only results can have a second part; JSON text has no NUL byte.
+        const std::size_t cut = has_results(*message) ? text.find('\0') : std::string_view::npos;
+        if (const std::string_view now = text.substr(0, cut); !now.empty()) {
+            separate();
+            out_ += now;
+        }
+        if (cut != std::string_view::npos) {
+            later_ += later_.empty() ? "" : ",";
+            later_ += text.substr(cut + 1);
+        }
+    }
+
+    void flush() {
+        if (!later_.empty()) {
+            separate();
+            out_ += later_;
+            later_.clear();
+        }
+    }
+
+    void separate() {
+        if (std::exchange(comma_, true)) {
+            out_.push_back(',');
+        }
+    }
+
+private:
+    static bool has_results(const Message& message) {
+        return message.role() == Role::tool ||
+               std::any_of(
+                   message.content().begin(),
+                   message.content().end(),
+                   [](const ContentBlock& block) {
+                       return std::holds_alternative<ToolResultBlock>(block);
+                   }
+               );
+    }
+
+    std::string& out_;
+    EncodeCache& cache_;
+    std::string later_;
+    bool developer_role_;
+    bool comma_ = false;
+};
+
+void write_messages(
+    std::string& body,
+    const ChatRequest& request,
+    EncodeCache& cache,
+    bool developer_role
+) {
+    body += ",\"messages\":[";
+    MessageList list(body, cache, developer_role);
+    if (!request.system.empty()) {
+        list.separate();
+        body += developer_role ? R"({"role":"developer","content":)"
+                               : R"({"role":"system","content":)";
+        append_json_string(body, request.system);
+        body.push_back('}');
+    }
+    for (const auto& message : request.messages) {
+        list.add(message);
+    }
+    list.flush();
+    body.push_back(']');
+}
+
+void write_tool(JsonWriter& json, const ToolSpec& tool) {
+    json.begin_object();
+    json.key("type");
+    json.string("function");
+    json.key("function");
+    json.begin_object();
+    json.key("name");
+    json.string(tool.name);
+    if (!tool.description.empty()) {
+        json.key("description");
+        json.string(tool.description);
+    }
+    if (tool.parameters.text() != "null") {
+        json.key("parameters");
+        json.raw(tool.parameters.text());
+    }
+    if (tool.strict) {
+        json.key("strict");
+        json.boolean(*tool.strict);
+    }
+    json.end_object();
+    json.end_object();
+}
+
+void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
+    json.key("tool_choice");
+    switch (choice.mode) {
+        case ToolChoice::Mode::automatic: json.string("auto"); return;
+        case ToolChoice::Mode::none: json.string("none"); return;
+        case ToolChoice::Mode::required: json.string("required"); return;
+        case ToolChoice::Mode::tool: break;
+    }
+    if (choice.name.empty()) {
+        invalid("ToolChoice::tool needs the name of a tool");
+    }
+    json.begin_object();
+    json.key("type");
+    json.string("function");
+    json.key("function");
+    json.begin_object();
+    json.key("name");
+    json.string(choice.name);
+    json.end_object();
+    json.end_object();
+}
+
+void write_tools(JsonWriter& json, const ChatRequest& request) {
+    if (request.tools.empty()) {
+        const bool must = request.tool_choice &&
+                          (request.tool_choice->mode == ToolChoice::Mode::required ||
+                           request.tool_choice->mode == ToolChoice::Mode::tool);
+        if (must) {
+            invalid("tool_choice demands a tool call, but the request has no tools");
+        }
+        // The API refuses tool_choice and parallel_tool_calls without tools.
+        return;
+    }
+    json.key("tools");
+    json.begin_array();
+    for (const ToolSpec& tool : request.tools) {
+        write_tool(json, tool);
+    }
+    json.end_array();
+    if (request.tool_choice) {
+        write_tool_choice(json, *request.tool_choice);
+    }
+    if (request.parallel_tool_calls) {
+        json.key("parallel_tool_calls");
+        json.boolean(*request.parallel_tool_calls);
+    }
+}
+
+void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value) {
+    if (value) {
+        json.key(name);
+        json.integer(*value);
+    }
+}
+
+void write_number(JsonWriter& json, std::string_view name, std::optional<double> value) {
+    if (value) {
+        json.key(name);
+        json.number(*value);
+    }
+}
+
+void write_params(JsonWriter& json, const SamplingParams& params, const Endpoint& endpoint) {
+    if (params.top_k && !endpoint.quirks.send_top_k) {
+        throw LLMError(
+            Errc::not_supported,
+            "the provider " + endpoint.provider +
+                " does not know top_k; remove parameters.top_k, or put it into extra_body"
+        );
+    }
+    write_number(json, "temperature", params.temperature);
+    write_number(json, "top_p", params.top_p);
+    write_integer(json, "top_k", params.top_k);
+    write_integer(
+        json,
+        endpoint.quirks.max_completion_tokens ? "max_completion_tokens" : "max_tokens",
+        params.max_tokens
+    );
+    write_integer(json, "seed", params.seed);
+    if (!params.stop.empty()) {
+        json.key("stop");
+        json.begin_array();
+        for (const std::string& text : params.stop) {
+            json.string(text);
+        }
+        json.end_array();
+    }
+    if (params.reasoning_effort) {
+        json.key("reasoning_effort");
+        json.string(*params.reasoning_effort);
+    }
+    if (params.response_schema) {
+        json.key("response_format");
+        json.begin_object();
+        json.key("type");
+        json.string("json_schema");
+        json.key("json_schema");
+        json.begin_object();
+        json.key("name");
+        json.string("response");
+        json.key("schema");
+        json.raw(params.response_schema->text());
+        json.key("strict");
+        json.boolean(true);
+        json.end_object();
+        json.end_object();
+    }
+}
+
+void write_stream(JsonWriter& json, bool stream, const Endpoint& endpoint) {
+    if (!stream) {
+        return;
+    }
+    json.key("stream");
+    json.boolean(true);
+    if (endpoint.quirks.stream_usage) {
+        json.key("stream_options");
+        json.begin_object();
+        json.key("include_usage");
+        json.boolean(true);
+        json.end_object();
+    }
+}
+
+using Members = std::vector<std::pair<std::string, std::string_view>>;
+
+Members read_members(std::string_view object) {
+    Members members;
+    JsonReader reader(object);
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        std::string name(key);
+        members.emplace_back(std::move(name), reader.raw());
+    }
+    return members;
+}
+
+/// `body` with the members of `extra` in place of those of the same name.
+std::string merge_extra(const std::string& body, const RawJson& extra) {
+    if (JsonReader(extra.text()).peek() != JsonKind::object) {
+        invalid("extra_body must be a JSON object");
+    }
+    const Members added = read_members(extra.text());
+    std::string merged;
+    merged.reserve(body.size() + extra.text().size());
+    JsonWriter json(merged);
+    json.begin_object();
+    for (const auto& [name, value] : read_members(body)) {
+        const std::string& own = name;
+        const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& member) {
+            return member.first == own;
+        });
+        if (!replaced) {
+            json.key(name);
+            json.raw(value);
+        }
+    }
+    for (const auto& [name, value] : added) {
+        json.key(name);
+        json.raw(value);
+    }
+    json.end_object();
+    return merged;
+}
+
+}  // namespace
+
+std::string encode_chat_body(
+    const ChatRequest& request,
+    const Endpoint& endpoint,
+    bool stream,
+    EncodeCache& cache
+) {
+    if (request.messages.empty() && request.system.empty()) {
+        invalid("the request has no messages; add one with ChatRequest::add");
+    }
+    // The small settings first: then the size is known and the body is reserved once.
+    std::string settings;
+    JsonWriter json(settings);
+    json.begin_object();
+    json.key("model");
+    json.string(model_of(request, endpoint));
+    write_tools(json, request);
+    write_params(json, request.params, endpoint);
+    write_stream(json, stream, endpoint);
+
+    const std::size_t bytes = fill_cache(request.messages, cache);
+    std::string body;
+    body.reserve(settings.size() + bytes + request.system.size() + request.system.size() / 8 + 128);
+    body += settings;
+    write_messages(body, request, cache, endpoint.quirks.developer_role);
+    body.push_back('}');
+    return request.params.extra_body ? merge_extra(body, *request.params.extra_body) : body;
+}
+
+}  // namespace llmproc::providers

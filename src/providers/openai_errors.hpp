@@ -1,0 +1,49 @@
+/// @file
+/// Error bodies of the OpenAI family and of the servers that imitate it.
+#pragma once
+
+#include <llmproc/error.hpp>
+#include <llmproc/http_message.hpp>
+#include "core/json_reader.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llmproc::providers {
+
+/// What a server said about its error; empty fields were absent.
+struct ProviderError {
+    std::string type;
+    std::string code;
+    std::string message;
+    std::string request_id;
+};
+
+/// Reads the value of an `error` member: an object, or the bare text.
+/// Nothing where it is null, false, 0 or "": some servers send an empty member beside a success.
+std::optional<ProviderError> read_provider_error(JsonReader& reader);
+
+/// Reads a whole error body; a body that is no known shape becomes the message as it is.
+ProviderError parse_error_body(std::string_view body);
+
+/// The code for what happened. `status` is none for an error after HTTP 200.
+Errc error_code_of(std::optional<int> status, const ProviderError& error);
+
+/// The error to throw: message with remedy, diagnostics filled from body and headers.
+LLMError make_provider_error(
+    std::optional<int> status,
+    ProviderError error,
+    const Headers& headers
+);
+
+/// The error of an answer that is not 2xx.
+LLMError decode_openai_error(const HttpResponse& response, std::string request_id);
+
+/// `text` cut to at most `limit` bytes, never inside a UTF-8 sequence.
+std::string cut_text(std::string_view text, std::size_t limit);
+
+/// The error for an answer that is not what the protocol promises.
+LLMError malformed(std::string_view what, std::string_view detail);
+
+}  // namespace llmproc::providers

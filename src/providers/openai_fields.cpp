@@ -1,0 +1,134 @@
+#include "providers/openai_fields.hpp"
+
+#include <charconv>
+#include <random>
+
+namespace llmproc::providers {
+
+namespace {
+
+std::int64_t read_count(JsonReader& reader) {
+    const std::string_view text = reader.raw();
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && value > 0 ? value : 0;
+}
+
+/// Reads the member `name` of an object of counts.
+void read_details(
+    JsonReader& reader,
+    std::string_view first_name,
+    std::int64_t& first,
+    std::string_view second_name,
+    std::int64_t& second
+) {
+    if (reader.peek() != JsonKind::object) {
+        reader.skip();
+        return;
+    }
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        if (key == first_name) {
+            first = read_count(reader);
+        } else if (key == second_name) {
+            second = read_count(reader);
+        } else {
+            reader.skip();
+        }
+    }
+}
+
+}  // namespace
+
+Usage read_openai_usage(JsonReader& reader) {
+    Usage usage;
+    usage.reported = true;
+    std::int64_t unused = 0;
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        if (key == "prompt_tokens") {
+            usage.input_tokens = read_count(reader);
+        } else if (key == "completion_tokens") {
+            usage.output_tokens = read_count(reader);
+        } else if (key == "total_tokens") {
+            usage.total_tokens = read_count(reader);
+        } else if (key == "prompt_cache_hit_tokens") {  // DeepSeek's place for cached tokens
+            usage.cached_input_tokens = read_count(reader);
+        } else if (key == "prompt_tokens_details") {
+            read_details(
+                reader,
+                "cached_tokens",
+                usage.cached_input_tokens,
+                "cache_write_tokens",
+                usage.cache_write_tokens
+            );
+        } else if (key == "completion_tokens_details") {
+            read_details(reader, "reasoning_tokens", usage.reasoning_tokens, "", unused);
+        } else {
+            reader.skip();
+        }
+    }
+    const std::int64_t sum = usage.input_tokens + usage.output_tokens;
+    if (usage.total_tokens == 0) {
+        usage.total_tokens = sum;
+    } else if (usage.reasoning_tokens > 0 && usage.total_tokens == sum + usage.reasoning_tokens) {
+        // Some servers (xAI) count reasoning beside the completion; here it is part of the output.
+        usage.output_tokens += usage.reasoning_tokens;
+    }
+    return usage;
+}
+
+StopReason openai_stop_reason(std::string_view reason, bool has_tool_calls, bool has_refusal) {
+    if (reason == "length" || reason == "max_tokens" || reason == "model_length") {
+        return StopReason::max_tokens;
+    }
+    if (reason == "content_filter") {
+        return StopReason::content_filter;
+    }
+    if (has_tool_calls) {
+        return StopReason::tool_use;
+    }
+    if (has_refusal) {
+        return StopReason::refusal;
+    }
+    if (reason == "stop_sequence") {
+        return StopReason::stop_sequence;
+    }
+    // Without a call there is nothing to wait for, whatever the server says.
+    const bool ended = reason == "stop" || reason == "eos" || reason == "eos_token" ||
+                       reason == "end_turn" || reason == "tool_calls" || reason == "function_call";
+    return ended ? StopReason::end_turn : StopReason::unknown;
+}
+
+std::string make_tool_call_id() {
+    constexpr std::string_view letters =
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    std::random_device source;
+    std::uniform_int_distribution<std::size_t> pick(0, letters.size() - 1);
+    std::string id = "call_";
+    for (int i = 0; i < 24; ++i) {
+        id.push_back(letters[pick(source)]);
+    }
+    return id;
+}
+
+std::string read_string_or_empty(JsonReader& reader) {
+    if (reader.peek() == JsonKind::string) {
+        return reader.string();
+    }
+    reader.skip();
+    return {};
+}
+
+std::string_view trimmed(std::string_view text) noexcept {
+    constexpr std::string_view blanks = " \t\r\n";
+    const auto first = text.find_first_not_of(blanks);
+    if (first == std::string_view::npos) {
+        return {};
+    }
+    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+}  // namespace llmproc::providers

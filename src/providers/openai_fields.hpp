@@ -1,0 +1,31 @@
+/// @file
+/// Small readers that the OpenAI protocols share.
+#pragma once
+
+#include <llmproc/chat.hpp>
+#include <llmproc/usage.hpp>
+#include "core/json_reader.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llmproc::providers {
+
+/// Reads a usage object; members of an unexpected kind count as absent.
+Usage read_openai_usage(JsonReader& reader);
+
+/// Meaning of a chat `finish_reason`. The presence of tool calls decides, since compatible servers
+/// say "stop" beside them; a cut by length or policy stays what it is, the calls may be incomplete.
+StopReason openai_stop_reason(std::string_view reason, bool has_tool_calls, bool has_refusal);
+
+/// An id for a call that the server gave none: "call_" and 24 random letters and digits.
+std::string make_tool_call_id();
+
+/// The next value if it is a string, else an empty one; anything is consumed.
+std::string read_string_or_empty(JsonReader& reader);
+
+/// Text without blanks and line ends around it.
+std::string_view trimmed(std::string_view text) noexcept;
+
+}  // namespace llmproc::providers

@@ -1,0 +1,94 @@
+#include <llmproc/provider.hpp>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace llmproc {
+
+namespace {
+
+/// A row as written below. The flags follow each vendor's API reference of 2026-11; what a server
+/// ignores silently counts as unknown to it.
+struct Row {
+    std::string_view name;
+    std::string_view base_url;
+    std::string_view api_key_env;
+    bool max_completion_tokens;
+    bool developer_role;
+    bool stream_usage;
+    bool send_top_k;
+};
+
+// One row is all that a server of a known protocol needs. Sorted by name.
+constexpr std::array<Row, 13> rows{{
+    {"deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", false, false, true, false},
+    {"groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", true, false, true, false},
+    {"llamacpp", "http://localhost:8080/v1", "", false, false, true, true},
+    {"lmstudio", "http://localhost:1234/v1", "", false, false, true, true},
+    // Mistral refuses unknown fields, stream_options among them, and always sends usage.
+    {"mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", false, false, false, false},
+    {"ollama", "http://localhost:11434/v1", "", false, false, true, false},
+    {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
+    {"openai_chat", "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
+    {"openai_compatible", "", "", false, false, true, true},
+    {"openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", false, false, true, true},
+    {"together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", false, false, true, true},
+    {"vllm", "http://localhost:8000/v1", "", false, false, true, true},
+    {"xai", "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
+}};
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 10> aliases{{
+    {"grok", "xai"},
+    {"llama-cpp", "llamacpp"},
+    {"llama-server", "llamacpp"},
+    {"llama.cpp", "llamacpp"},
+    {"llama_cpp", "llamacpp"},
+    {"lm-studio", "lmstudio"},
+    {"lm_studio", "lmstudio"},
+    {"openai-chat", "openai_chat"},
+    {"openai-compatible", "openai_compatible"},
+    {"together_ai", "together"},
+}};
+
+std::vector<ProviderProfile> make_profiles() {
+    std::vector<ProviderProfile> profiles;
+    profiles.reserve(rows.size());
+    for (const Row& row : rows) {
+        ProviderProfile& profile = profiles.emplace_back();
+        profile.name = row.name;
+        profile.codec = "openai_chat";
+        profile.base_url = row.base_url;
+        profile.api_key_env = row.api_key_env;
+        profile.quirks.max_completion_tokens = row.max_completion_tokens;
+        profile.quirks.developer_role = row.developer_role;
+        profile.quirks.stream_usage = row.stream_usage;
+        profile.quirks.send_top_k = row.send_top_k;
+    }
+    return profiles;
+}
+
+}  // namespace
+
+const std::vector<ProviderProfile>& provider_profiles() {
+    // Never destroyed: threads that end after main may still look a profile up.
+    static const auto* const profiles = new std::vector<ProviderProfile>(make_profiles());
+    return *profiles;
+}
+
+const ProviderProfile* find_profile(std::string_view name) noexcept {
+    const auto* const alias = std::find_if(aliases.begin(), aliases.end(), [&](const auto& entry) {
+        return entry.first == name;
+    });
+    const std::string_view wanted = alias == aliases.end() ? name : alias->second;
+    const auto& profiles = provider_profiles();
+    const auto row = std::find_if(profiles.begin(), profiles.end(), [&](const auto& profile) {
+        return profile.name == wanted;
+    });
+    return row == profiles.end() ? nullptr : &*row;
+}
+
+}  // namespace llmproc

@@ -1,0 +1,48 @@
+/// @file
+/// Tool calls of a Chat Completions stream, put together from pieces that servers number
+/// differently or not at all.
+#pragma once
+
+#include <llmproc/provider.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace llmproc::providers {
+
+/// One element of `delta.tool_calls`. The views need to live for one call of `add`.
+struct ToolCallPiece {
+    std::optional<std::int64_t> index;
+    std::string_view id;
+    std::string_view name;
+    std::string_view arguments;
+};
+
+/// Turns pieces into one `tool_call_begin` per call and its `tool_call_arguments`.
+class ToolCallPieces {
+public:
+    /// Throws LLMError{malformed_response} for an index beyond 0 to 127 and for a piece that
+    /// belongs to no call.
+    void add(const ToolCallPiece& piece, StreamEvents& out);
+    /// Throws LLMError{malformed_response} if a call never got its name.
+    void finish() const;
+    bool empty() const noexcept { return calls_.empty(); }
+
+private:
+    struct Call {
+        std::optional<std::int64_t> index;  ///< The server's number.
+        std::string id;
+        bool begun = false;
+        std::string held_arguments;  ///< Came before the name.
+    };
+
+    std::size_t find(const ToolCallPiece& piece);
+    std::size_t start(const ToolCallPiece& piece);
+
+    std::vector<Call> calls_;
+};
+
+}  // namespace llmproc::providers

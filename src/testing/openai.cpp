@@ -1,0 +1,312 @@
+#include <llmproc/testing/openai.hpp>
+#include <llmproc/testing/scripted_server.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <sstream>
+#include <string_view>
+
+namespace llmproc::testing {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t created = 1'795'219'200;
+constexpr const char* reply_id = "chatcmpl-mock";
+constexpr const char* default_model = "mock-model";
+
+Json usage_json(const OpenAIUsage& usage) {
+    Json json;
+    json["prompt_tokens"] = usage.prompt_tokens;
+    json["completion_tokens"] = usage.completion_tokens;
+    json["total_tokens"] = usage.prompt_tokens + usage.completion_tokens;
+    json["prompt_tokens_details"]["cached_tokens"] = usage.cached_tokens;
+    json["completion_tokens_details"]["reasoning_tokens"] = usage.reasoning_tokens;
+    return json;
+}
+
+/// Text that is not UTF-8 is a fault of the test, which shall see it rather than an exception.
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json envelope(const char* object, const std::string& model) {
+    Json json;
+    json["id"] = reply_id;
+    json["object"] = object;
+    json["created"] = created;
+    json["model"] = model;
+    json["choices"] = Json::array();
+    return json;
+}
+
+Reply whole_reply(
+    const Json& message,
+    const char* finish_reason,
+    const OpenAIUsage& usage,
+    const std::string& model
+) {
+    Json choice;
+    choice["index"] = 0;
+    choice["message"] = message;
+    choice["logprobs"] = nullptr;
+    choice["finish_reason"] = finish_reason;
+    Json json = envelope("chat.completion", model);
+    json["choices"].push_back(choice);
+    json["usage"] = usage_json(usage);
+    return Reply::json(dump(json));
+}
+
+/// Collects the chunks of one stream.
+class StreamWriter {
+public:
+    explicit StreamWriter(std::string model) : model_(std::move(model)) {}
+
+    void delta(const Json& delta, const char* finish_reason = nullptr) {
+        Json choice;
+        choice["index"] = 0;
+        choice["delta"] = delta;
+        choice["logprobs"] = nullptr;
+        choice["finish_reason"] = nullptr;
+        if (finish_reason != nullptr) {
+            choice["finish_reason"] = finish_reason;
+        }
+        Json json = envelope("chat.completion.chunk", model_);
+        json["choices"].push_back(choice);
+        events_.push_back(dump(json));
+    }
+
+    void usage(const OpenAIUsage& usage) {
+        Json json = envelope("chat.completion.chunk", model_);
+        json["usage"] = usage_json(usage);
+        events_.push_back(dump(json));
+    }
+
+    Reply finish() {
+        events_.emplace_back("[DONE]");
+        return Reply::sse(events_);
+    }
+
+private:
+    std::string model_;
+    std::vector<std::string> events_;
+};
+
+Json text_message(const std::string& text) {
+    Json message;
+    message["role"] = "assistant";
+    message["content"] = text;
+    message["refusal"] = nullptr;
+    return message;
+}
+
+Json call_json(const OpenAIToolCall& call, const std::string& arguments) {
+    Json json;
+    json["id"] = call.id;
+    json["type"] = "function";
+    json["function"]["name"] = call.name;
+    json["function"]["arguments"] = arguments;
+    return json;
+}
+
+Reply text_stream(
+    const std::vector<std::string>& pieces,
+    const OpenAIUsage* usage,
+    const std::string& model
+) {
+    StreamWriter writer(model);
+    writer.delta(text_message(std::string()));
+    for (const std::string& piece : pieces) {
+        Json delta;
+        delta["content"] = piece;
+        writer.delta(delta);
+    }
+    writer.delta(Json::object(), "stop");
+    if (usage != nullptr) {
+        writer.usage(*usage);
+    }
+    return writer.finish();
+}
+
+/// Words with the blanks before them, so that joining gives the text again.
+std::vector<std::string> words_of(const std::string& text) {
+    std::vector<std::string> words;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find(' ', at + 1), text.size());
+        words.push_back(text.substr(at, end - at));
+        at = end;
+    }
+    return words;
+}
+
+std::string text_of(const Json& content) {
+    if (content.is_string()) {
+        return content.get<std::string>();
+    }
+    std::string text;
+    for (const Json& part : content) {
+        if (part.is_object() && part.contains("text") && part["text"].is_string()) {
+            text += part["text"].get<std::string>();
+        }
+    }
+    return text;
+}
+
+std::string last_user_text(const Json& messages) {
+    for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+        if (message->is_object() && message->value("role", "") == "user" &&
+            message->contains("content")) {
+            return text_of((*message)["content"]);
+        }
+    }
+    return {};
+}
+
+int count_words(const std::string& text) {
+    std::istringstream words(text);
+    int count = 0;
+    for (std::string word; words >> word;) {
+        ++count;
+    }
+    return count;
+}
+
+int count_prompt_words(const Json& messages) {
+    int count = 0;
+    for (const Json& message : messages) {
+        if (message.is_object() && message.contains("content")) {
+            count += count_words(text_of(message["content"]));
+        }
+    }
+    return count;
+}
+
+Reply echo_chat(const Json& request) {
+    if (!request.is_object()) {
+        return openai_error_reply(400, "We could not parse the JSON body of your request.");
+    }
+    const auto messages = request.find("messages");
+    if (messages == request.end() || !messages->is_array() || messages->empty()) {
+        return openai_error_reply(400, "Missing required parameter: 'messages'.");
+    }
+    const std::string model = request.value("model", std::string(default_model));
+    const std::string text = "You said: " + last_user_text(*messages);
+    const OpenAIUsage usage(count_prompt_words(*messages), count_words(text));
+    if (!request.value("stream", false)) {
+        return whole_reply(text_message(text), "stop", usage, model);
+    }
+    const Json options = request.value("stream_options", Json::object());
+    const bool with_usage = options.is_object() && options.value("include_usage", false);
+    return text_stream(words_of(text), with_usage ? &usage : nullptr, model);
+}
+
+Reply list_models() {
+    Json model;
+    model["id"] = default_model;
+    model["object"] = "model";
+    model["created"] = created;
+    model["owned_by"] = "llmproc";
+    Json list;
+    list["object"] = "list";
+    list["data"] = Json::array();
+    list["data"].push_back(model);
+    return Reply::json(dump(list));
+}
+
+}  // namespace
+
+Reply openai_chat_reply(const std::string& text, const OpenAIUsage& usage) {
+    return whole_reply(text_message(text), "stop", usage, default_model);
+}
+
+Reply openai_chat_stream(const std::vector<std::string>& pieces, const OpenAIUsage& usage) {
+    return text_stream(pieces, &usage, default_model);
+}
+
+Reply openai_tool_call_reply(const std::vector<OpenAIToolCall>& calls, const OpenAIUsage& usage) {
+    Json message = text_message(std::string());
+    message["content"] = nullptr;
+    message["tool_calls"] = Json::array();
+    for (const OpenAIToolCall& call : calls) {
+        message["tool_calls"].push_back(call_json(call, call.arguments));
+    }
+    return whole_reply(message, "tool_calls", usage, default_model);
+}
+
+Reply openai_tool_call_stream(const std::vector<OpenAIToolCall>& calls, const OpenAIUsage& usage) {
+    StreamWriter writer(default_model);
+    Json first;
+    first["role"] = "assistant";
+    first["content"] = nullptr;
+    writer.delta(first);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+        Json opening = call_json(calls[i], std::string());
+        opening["index"] = i;
+        Json delta;
+        delta["tool_calls"].push_back(opening);
+        writer.delta(delta);
+        const std::string& arguments = calls[i].arguments;
+        const std::size_t half = arguments.size() / 2;
+        for (const std::string& part : {arguments.substr(0, half), arguments.substr(half)}) {
+            Json fragment;
+            fragment["index"] = i;
+            fragment["function"]["arguments"] = part;
+            Json next;
+            next["tool_calls"].push_back(fragment);
+            writer.delta(next);
+        }
+    }
+    writer.delta(Json::object(), "tool_calls");
+    writer.usage(usage);
+    return writer.finish();
+}
+
+Reply openai_error_reply(
+    int status,
+    const std::string& message,
+    const std::string& type,
+    const std::string& code
+) {
+    Json error;
+    error["message"] = message;
+    error["type"] = type;
+    error["param"] = nullptr;
+    error["code"] = nullptr;
+    if (!code.empty()) {
+        error["code"] = code;
+    }
+    Json json;
+    json["error"] = error;
+    return Reply::json(dump(json)).with_status(status);
+}
+
+Reply openai_chat_echo(const RecordedRequest& request) {
+    const std::string_view whole = request.target;
+    const std::string_view path = whole.substr(0, whole.find('?'));
+    Reply reply;
+    try {
+        if (request.method == "POST" && path.ends_with("/chat/completions")) {
+            reply = echo_chat(Json::parse(request.body, nullptr, false));
+        } else if (request.method == "GET" && path.ends_with("/models")) {
+            reply = list_models();
+        } else {
+            reply = openai_error_reply(
+                404,
+                "Invalid URL (" + request.method + " " + request.target + ")"
+            );
+        }
+    } catch (const Json::exception& error) {
+        reply = openai_error_reply(400, error.what());
+    }
+    reply.header(
+        "x-request-id",
+        "req_mock_" + std::to_string(request.connection_id) + "_" + std::to_string(request.sequence)
+    );
+    return reply;
+}
+
+}  // namespace llmproc::testing

@@ -1,0 +1,1 @@
+#include <llmproc/llmproc.hpp>

@@ -1,0 +1,3 @@
+#pragma once
+
+#include <llmproc/event_loop.hpp>

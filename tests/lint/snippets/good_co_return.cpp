@@ -1,0 +1,6 @@
+awaitable<Pair> both() {
+    co_return Pair{1, 2};
+}
+awaitable<Pair> none() {
+    co_return Pair();
+}

@@ -1,0 +1,4 @@
+awaitable<void> fail() {
+    const auto why = co_await reason();
+    throw Error(why.text);
+}

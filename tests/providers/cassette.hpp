@@ -1,0 +1,49 @@
+// Recorded answers and requests of the providers.
+#pragma once
+
+#include <llmproc/provider.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace llmproc::testing_cassettes {
+
+inline std::string read_cassette(const std::string& name) {
+    const std::string path = std::string(LLMPROC_CASSETTE_DIR) + "/openai_chat/" + name;
+    std::ifstream file(path, std::ios::binary);
+    EXPECT_TRUE(file.is_open()) << path;
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+inline const Codec& codec() {
+    const Codec* found = find_codec("openai_chat");
+    if (found == nullptr) {
+        throw std::runtime_error("no codec openai_chat");
+    }
+    return *found;
+}
+
+inline std::string name_of(std::string name) {
+    std::replace_if(
+        name.begin(),
+        name.end(),
+        [](unsigned char c) { return std::isalnum(c) == 0; },
+        '_'
+    );
+    return name;
+}
+
+inline std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
+    return name_of(info.param);
+}
+
+}  // namespace llmproc::testing_cassettes

@@ -1,0 +1,46 @@
+#include "support/resources.hpp"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+namespace llmproc::testing {
+
+namespace {
+
+std::size_t entries(const char* folder) {
+    const std::filesystem::directory_iterator list(folder);
+    return static_cast<std::size_t>(std::distance(begin(list), end(list)));
+}
+
+}  // namespace
+
+Resources Resources::now() {
+    Resources held;
+    held.threads = entries("/proc/self/task");
+    held.descriptors = entries("/proc/self/fd");
+    return held;
+}
+
+Resources settled(const Resources& expected, std::chrono::milliseconds limit) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    Resources held = Resources::now();
+    while (held != expected && std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        held = Resources::now();
+    }
+    return held;
+}
+
+std::size_t resident_bytes() {
+    std::ifstream file("/proc/self/statm");
+    std::size_t total = 0;
+    std::size_t resident = 0;
+    file >> total >> resident;
+    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace llmproc::testing

@@ -1,0 +1,37 @@
+/// @file
+/// What this process holds of the system's resources.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <ostream>
+
+namespace llmproc::testing {
+
+/// Threads and open descriptors now.
+struct Resources {
+    static Resources now();
+
+    std::size_t threads = 0;
+    std::size_t descriptors = 0;
+    friend bool operator==(const Resources&, const Resources&) = default;
+    friend std::ostream& operator<<(std::ostream& out, const Resources& held) {
+        return out << held.threads << " threads, " << held.descriptors << " descriptors";
+    }
+};
+
+/// The resources once they are `expected`, or when the time is over. A joined thread stays in
+/// /proc for a moment, so one look is not enough.
+Resources settled(const Resources& expected, std::chrono::milliseconds limit);
+
+/// Resident memory in bytes.
+std::size_t resident_bytes();
+
+/// Whether memory and time are those of a sanitizer's run.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+
+}  // namespace llmproc::testing
