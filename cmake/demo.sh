@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds and runs the demo: sh cmake/demo.sh [program file]
-# Without a program file it needs no key, and no network beyond what a missing package takes.
+# Without a program file it talks to a server of its own, or to OpenAI if OPENAI_API_KEY is set
+# (examples/demo.toml; unset the variable to stay local).
 # Builds where cmake/test.sh does.
 set -eu
 
@@ -14,4 +15,8 @@ prepare_build
 cmake -S "$source_dir" -B "$build/demo" -G Ninja \
     -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DLLMPROC_BUILD_TESTS=OFF >"$build/demo.log"
 cmake --build "$build/demo" -j "$jobs" --target llmproc_demo
+if [ $# -eq 0 ] && [ -n "${OPENAI_API_KEY:-}" ]; then
+    echo "OPENAI_API_KEY is set, so this asks OpenAI as examples/demo.toml says."
+    set -- "$source_dir/examples/demo.toml"
+fi
 exec "$build/demo/examples/llmproc_demo" "$@"

@@ -124,6 +124,23 @@ TEST_F(CallContextTest, ZeroNegativeAndHugeLimitsAreDefined) {
     EXPECT_FALSE(error_);
 }
 
+asio::awaitable<void> enter_and_note(std::shared_ptr<CallContext> call, bool& entered) {
+    call->enter(Stage::write);
+    entered = true;
+    co_return;
+}
+
+TEST_F(CallContextTest, TimeThatIsOverStartsNothing) {
+    const auto call = make(milliseconds(0));
+    bool entered = false;
+    spawn_on(call, enter_and_note(call, entered));
+    io_.run();
+    EXPECT_FALSE(entered);
+    const auto error = thrown<Timeout>();
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->stage(), Stage::write);
+}
+
 TEST_F(CallContextTest, FirstCauseCounts) {
     const auto call = make();
     spawn_on(call, wait_in(call, Stage::queue));
