@@ -120,6 +120,19 @@ void CallContext::cancel_from_anywhere(CancelReason reason) noexcept {
     post_from_anywhere([](CallContext& self, CancelReason why) { self.cancel(why); }, reason);
 }
 
+void CallContext::cancelled_by(asio::cancellation_slot slot) {
+    if (!slot.is_connected()) {
+        return;
+    }
+    slot.assign([weak = weak_from_this()](asio::cancellation_type type) {
+        const std::shared_ptr<CallContext> self = weak.lock();
+        const asio::cancellation_type hit = type & asio::cancellation_type::terminal;
+        if (self && hit != asio::cancellation_type::none) {
+            self->cancel_from_anywhere(CancelReason::user);
+        }
+    });
+}
+
 void CallContext::notify_from_anywhere() noexcept {
     post_from_anywhere([](CallContext& self, CancelReason) { self.notify(); }, CancelReason::user);
 }

@@ -56,6 +56,10 @@ public:
     /// The same from any thread.
     void cancel_from_anywhere(CancelReason reason) noexcept;
 
+    /// Lets a terminal cancellation that comes through `slot` end the call with CancelReason::user.
+    /// The slot may outlive the call.
+    void cancelled_by(boost::asio::cancellation_slot slot);
+
     /// Whether something has ended the call early.
     bool interrupted() const noexcept { return cause_ != Cause::none; }
     /// The cause as a typed error, or `error` itself when nothing interrupted the call.

@@ -38,53 +38,61 @@ asio::awaitable<std::exception_ptr> guarded(
 void spawn(std::shared_ptr<CallContext> call, asio::awaitable<void> body, Completion done) {
     const asio::any_io_executor executor = call->executor();
     const asio::cancellation_slot slot = call->slot();
+    asio::awaitable<std::exception_ptr> guard = guarded(call, std::move(body));
     auto completed =
-        [call,
-         done = std::move(done)](const std::exception_ptr& escaped, std::exception_ptr error) {
+        [call = std::move(call),
+         done = std::move(done)](std::exception_ptr escaped, std::exception_ptr error) {
             call->finish();
-            done(escaped ? escaped : std::move(error));
+            if (!escaped) {
+                escaped.swap(error);
+            }
+            done(std::move(escaped));
         };
     asio::co_spawn(
         executor,
-        guarded(std::move(call), std::move(body)),
+        std::move(guard),
         asio::bind_cancellation_slot(slot, std::move(completed))
     );
 }
 
 void start(const CallContext& call, std::function<void()> begin) {
-    const asio::any_io_executor executor = call.executor();
+    // A copy: the call may let go of its executor before this returns.
+    asio::any_io_executor executor = call.executor();
     if (executor) {
         asio::dispatch(executor, std::move(begin));
     }
 }
 
+namespace {
+
+void start_awaited(
+    std::shared_ptr<Waiter> waiter,
+    std::shared_ptr<CallContext> call,
+    BodyFactory make_body
+) {
+    Completion done = [waiter = std::move(waiter)](std::exception_ptr error) {
+        waiter->resume(std::move(error));
+    };
+    spawn(std::move(call), make_body(), std::move(done));
+}
+
+}  // namespace
+
 asio::awaitable<void> await_call(std::shared_ptr<CallContext> call, BodyFactory body) {
-    auto initiate = [](auto handler, std::shared_ptr<CallContext> started, BodyFactory make_body) {
+    auto initiate = [](auto handler, std::shared_ptr<CallContext> begun, BodyFactory make_body) {
         const asio::any_io_executor own = asio::get_associated_executor(handler);
-        const asio::any_io_executor executor = started->executor();
         auto waiter = std::make_shared<Waiter>(
             Waiter::Handler(std::move(handler)),
             own,
-            context_of(executor)
+            context_of(begun->executor())
         );
-        if (waiter->slot().is_connected()) {
-            waiter->slot().assign([weak = std::weak_ptr(started)](asio::cancellation_type type) {
-                const auto target = weak.lock();
-                if (target &&
-                    (type & asio::cancellation_type::terminal) != asio::cancellation_type::none) {
-                    target->cancel_from_anywhere(CancelReason::user);
-                }
-            });
-        }
-        if (!executor) {
-            return;  // The context has died before; the waiter's end says so.
-        }
-        asio::dispatch(executor, [waiter, started, make_body = std::move(make_body)]() mutable {
-            Completion done = [waiter](std::exception_ptr error) {
-                waiter->resume(std::move(error));
-            };
-            spawn(std::move(started), make_body(), std::move(done));
-        });
+        begun->cancelled_by(waiter->slot());
+        // Where the call's context has died before, the waiter's end says so.
+        CallContext& target = *begun;
+        start(
+            target,
+            std::bind(start_awaited, std::move(waiter), std::move(begun), std::move(make_body))
+        );
     };
     return asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(
         std::move(initiate),

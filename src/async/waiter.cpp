@@ -28,6 +28,11 @@ public:
         waiters_.push_back(&waiter);
     }
 
+    bool contains(const Waiter& waiter) {
+        const std::lock_guard lock(mutex_);
+        return std::find(waiters_.begin(), waiters_.end(), &waiter) != waiters_.end();
+    }
+
     /// Hands the waiter to `post` if its context still lives.
     template <typename Post>
     void take(Waiter& waiter, Post post) {
@@ -95,6 +100,10 @@ Waiter::Waiter(
 }
 
 Waiter::~Waiter() {
+    const bool unused = list_ ? list_->contains(*this) : static_cast<bool>(handler_);
+    if (!unused) {
+        return;  // As nearly always; the error is not worth making then.
+    }
     resume(std::make_exception_ptr(
         LLMError(Errc::loop_closed, "the io_context that was waited for has been destroyed")
     ));
@@ -102,13 +111,21 @@ Waiter::~Waiter() {
 
 void Waiter::resume(std::exception_ptr error) {
     if (list_) {
-        list_->take(*this, [this, &error] { complete(std::move(error)); });
+        list_->take(*this, [this, &error] { complete(std::move(error), true); });
     } else if (handler_) {
-        complete(std::move(error));
+        complete(std::move(error), false);
     }
 }
 
-void Waiter::complete(std::exception_ptr error) {
+void Waiter::resume_later() {
+    if (list_) {
+        resume(nullptr);
+    } else if (handler_) {
+        complete(nullptr, true);
+    }
+}
+
+void Waiter::complete(std::exception_ptr error, bool post) {
     const asio::any_io_executor executor = std::move(executor_);
     // Moved by construction only: Asio 1.81's move assignment wraps the handler in itself.
     auto resumed =
@@ -118,7 +135,7 @@ void Waiter::complete(std::exception_ptr error) {
             }
             std::move(handler)(std::move(error));
         };
-    if (list_) {
+    if (post) {
         asio::post(executor, std::move(resumed));
     } else {
         asio::dispatch(executor, std::move(resumed));

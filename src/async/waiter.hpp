@@ -39,11 +39,14 @@ public:
 
     /// The coroutine's cancellation slot; cleared before the coroutine is resumed.
     boost::asio::cancellation_slot& slot() noexcept { return slot_; }
+    /// At once if this is the coroutine's context, else by a post.
     void resume(std::exception_ptr error);
+    /// By a post in any case: an operation must not complete inside the function that starts it.
+    void resume_later();
 
 private:
     friend class WaiterList;
-    void complete(std::exception_ptr error);
+    void complete(std::exception_ptr error, bool post);
 
     std::shared_ptr<WaiterList> list_;  ///< Of the coroutine's context, if that is another one.
     Handler handler_;

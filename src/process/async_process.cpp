@@ -50,7 +50,11 @@ asio::awaitable<Stream> opened(StreamOperation operation) {
     co_return std::move(stream);
 }
 
-asio::awaitable<void> reset_now(Operation<Nothing> operation) {
+asio::awaitable<void> reset_now(std::shared_ptr<ProcessCore> core) {
+    if (core->reset_if_idle()) {
+        co_return;
+    }
+    Operation<Nothing> operation = make_reset(core, WhenStreaming::fail);
     co_await awaited(std::move(operation));
 }
 
@@ -145,7 +149,7 @@ History AsyncLLMProcess::messages() const {
 }
 
 asio::awaitable<void> AsyncLLMProcess::reset() {
-    return reset_now(make_reset(checked(core_), WhenStreaming::fail));
+    return reset_now(checked(core_));
 }
 
 ProcessStats AsyncLLMProcess::stats() const {

@@ -253,9 +253,10 @@ Operation<Nothing> make_close(
     Operation<Nothing> operation;
     operation.context = core->make_closing_context(budget);
     operation.outcome = std::make_shared<Outcome<Nothing>>();
-    operation.body = [core, context = operation.context, outcome = operation.outcome]() mutable {
-        return close_body(std::move(core), std::move(context), std::move(outcome));
-    };
+    operation.body =
+        [core = core, context = operation.context, outcome = operation.outcome]() mutable {
+            return close_body(std::move(core), std::move(context), std::move(outcome));
+        };
     return operation;
 }
 

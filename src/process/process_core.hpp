@@ -100,6 +100,8 @@ public:
     /// A run has succeeded: its two messages join the conversation.
     void commit(const std::shared_ptr<const Message>& message, const ChatReply& reply);
     void clear_history();
+    /// The same, when no call is in progress; says whether it did. Throws as `check_open`.
+    bool reset_if_idle();
     void count_failure() noexcept;
     /// The stream that holds the slot, if its consumer still wants it.
     std::shared_ptr<StreamState> open_stream() const;

@@ -135,27 +135,27 @@ void StreamState::wait(Wait what) {
     }
 }
 
+bool StreamState::ready_now(Wait what) {
+    const std::lock_guard lock(mutex_);
+    return ready(what);
+}
+
+void StreamState::enlist(std::shared_ptr<async::Waiter> waiter, Wait what) {
+    call_->cancelled_by(waiter->slot());
+    const std::lock_guard lock(mutex_);
+    if (ready(what)) {
+        waiter->resume_later();
+        return;
+    }
+    waiter_ = std::move(waiter);
+    waits_for_ = what;
+}
+
 asio::awaitable<void> StreamState::async_wait(Wait what) {
     auto initiate = [this, what](auto handler) {
         const asio::any_io_executor own = asio::get_associated_executor(handler);
-        auto waiter = std::make_shared<async::Waiter>(
-            async::Waiter::Handler(std::move(handler)),
-            own,
-            producer_
-        );
-        if (waiter->slot().is_connected()) {
-            waiter->slot().assign([weak = std::weak_ptr(call_)](asio::cancellation_type type) {
-                const auto call = weak.lock();
-                const auto hit = type & asio::cancellation_type::terminal;
-                if (call && hit != asio::cancellation_type::none) {
-                    call->cancel_from_anywhere(CancelReason::user);
-                }
-            });
-        }
-        std::unique_lock lock(mutex_);
-        waiter_ = std::move(waiter);
-        waits_for_ = what;
-        wake_consumer(std::move(lock));
+        async::Waiter::Handler waiting(std::move(handler));
+        enlist(std::make_shared<async::Waiter>(std::move(waiting), own, producer_), what);
     };
     return asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(
         std::move(initiate),
@@ -208,7 +208,7 @@ std::optional<StreamEvent> StreamState::next() {
 }
 
 asio::awaitable<std::optional<StreamEvent>> StreamState::async_next() {
-    if (next_ == batch_.size()) {
+    if (next_ == batch_.size() && !ready_now(Wait::events)) {
         co_await async_wait(Wait::events);
     }
     co_return take();

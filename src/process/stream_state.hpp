@@ -69,7 +69,9 @@ private:
 
     /// Whether `what` need not be waited for any more. Takes a batch if there is one.
     bool ready(Wait what);
+    bool ready_now(Wait what);
     void wait(Wait what);
+    void enlist(std::shared_ptr<async::Waiter> waiter, Wait what);
     boost::asio::awaitable<void> async_wait(Wait what);
     void wake_consumer(std::unique_lock<std::mutex> lock) noexcept;
     std::optional<StreamEvent> take();

@@ -50,7 +50,7 @@ Ending block_on(
     std::chrono::milliseconds total
 ) {
     auto call = std::make_shared<SyncCall>();
-    auto start = [call, context, body = std::move(body)]() mutable {
+    auto start = [call, context = context, body = std::move(body)]() mutable {
         async::spawn(std::move(context), body(), [call](std::exception_ptr error) {
             call->finish(std::move(error));
         });

@@ -89,12 +89,11 @@ std::string default_name() {
 }
 
 LLMError no_resources(const std::string& reason) {
-    return LLMError(
+    return {
         Errc::limit_reached,
         "cannot start an event loop: " + reason +
             "; raise the limit of threads or descriptors (ulimit), or share one loop: "
-            "SyncOptions().on(loop)"
-    );
+            "SyncOptions().on(loop)"};
 }
 
 void report_escaped(std::atomic<std::uint64_t>& count) noexcept {
@@ -155,7 +154,10 @@ LoopCore::~LoopCore() {
     if (running_in_this_thread()) {
         state_->refuse(Errc::loop_closed, "the event loop was closed");
         state_->guard.reset();
-        bury(std::move(thread_));
+        bury(std::move(thread_), [state = state_](std::chrono::milliseconds budget) {
+            std::unique_lock lock(state->mutex);
+            return state->changed.wait_for(lock, budget, [&state] { return state->exited; });
+        });
         return;
     }
     shutdown(std::chrono::milliseconds(2000));
@@ -282,6 +284,7 @@ EventLoopStats EventLoop::stats() const {
     return core()->stats();
 }
 
+// NOLINTNEXTLINE(readability-make-member-function-const): it changes the loop, if not the handle.
 ShutdownReport EventLoop::shutdown(std::chrono::milliseconds budget) {
     return core()->shutdown(budget);
 }

@@ -2,13 +2,19 @@
 /// Joins threads that could not be joined where their owner died.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <thread>
 
 namespace llmproc {
 
-/// Takes a thread that is about to end. It is joined by a later `reap` on another thread.
-void bury(std::thread thread);
-/// Joins all buried threads but the calling one. Called whenever a loop starts or ends.
+/// Waits until the thread is about to return, at most so long; says whether it is.
+using EndsWithin = std::function<bool(std::chrono::milliseconds)>;
+
+/// Takes a thread that is expected to end. It is joined by a later `reap`, or when the program
+/// exits; one that does not end within 2 s then is left running.
+void bury(std::thread thread, EndsWithin ends);
+/// Joins those of the buried threads that have ended. Called whenever a loop starts or ends.
 void reap() noexcept;
 
 }  // namespace llmproc

@@ -36,9 +36,9 @@ inline std::string with(const std::string& rest) {
     return good + rest;
 }
 
-/// Reads the program with this folder as its own and compares the error.
+/// Reads the program beside a folder of recorded files and compares the error.
 inline void expect_refused(const BadProgram& row) {
-    const auto here = std::filesystem::path(__FILE__).parent_path();
+    const std::filesystem::path here(LLMPROC_CASSETTE_DIR "/openai_chat");
     try {
         read_program(row.text, "bad.toml", here);
         FAIL() << "accepted: " << row.what;

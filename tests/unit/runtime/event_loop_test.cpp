@@ -127,14 +127,15 @@ TEST(EventLoopTest, FirstOutcomeOfACallCounts) {
 
 TEST(EventLoopTest, LastHandleMayDieOnItsOwnThread) {
     std::promise<void> dropped;
-    {
-        auto loop = std::make_unique<EventLoop>();
-        const asio::any_io_executor executor = loop->get_executor();
-        asio::post(executor, [&dropped, owned = std::move(loop)]() mutable {
-            owned.reset();
-            dropped.set_value();
-        });
-    }
+    std::promise<std::unique_ptr<EventLoop>> handed_over;
+    auto loop = std::make_unique<EventLoop>();
+    asio::post(loop->get_executor(), [&dropped, last = handed_over.get_future()]() mutable {
+        std::unique_ptr<EventLoop> owned = last.get();
+        owned.reset();
+        dropped.set_value();
+    });
+    // Only now, as nobody may post to a loop that dies meanwhile.
+    handed_over.set_value(std::move(loop));
     dropped.get_future().get();
     reap();
 }
