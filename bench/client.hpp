@@ -1,0 +1,47 @@
+/// @file
+/// The ways to call a model that are measured against each other.
+#pragma once
+
+#include "workload.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace llmproc::bench {
+
+/// How long each call took; filled by the clients that make one call at a time.
+using Latencies = std::vector<std::chrono::nanoseconds>;
+
+/// Makes calls over connections that stay open between two `run`s.
+class Client {
+public:
+    Client() = default;
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+    virtual ~Client() = default;
+
+    virtual void run(std::uint64_t calls, Latencies& latencies) = 0;
+};
+
+struct ClientKind {
+    std::string_view name;
+    std::unique_ptr<Client> (*make)(const Load& load);
+};
+
+std::unique_ptr<Client> make_openssl(const Load& load);
+std::unique_ptr<Client> make_curl_easy(const Load& load);
+std::unique_ptr<Client> make_curl_multi_poll(const Load& load);
+std::unique_ptr<Client> make_curl_multi_socket(const Load& load);
+std::unique_ptr<Client> make_transport(const Load& load);
+std::unique_ptr<Client> make_async_run(const Load& load);
+std::unique_ptr<Client> make_async_complete(const Load& load);
+std::unique_ptr<Client> make_sync_run(const Load& load);
+
+/// Calls `call` `calls` times, one after the other, and notes how long each took.
+void one_by_one(std::uint64_t calls, Latencies& latencies, const std::function<void()>& call);
+
+}  // namespace llmproc::bench

@@ -1,0 +1,12 @@
+/// @file
+/// How often the C library was asked for memory, by anybody in the process.
+#pragma once
+
+#include <cstdint>
+
+namespace llmproc::bench {
+
+/// 0 in the client that is only timed.
+std::uint64_t malloc_count() noexcept;
+
+}  // namespace llmproc::bench

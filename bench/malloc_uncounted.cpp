@@ -1,0 +1,9 @@
+#include "malloc_count.hpp"
+
+namespace llmproc::bench {
+
+std::uint64_t malloc_count() noexcept {
+    return 0;
+}
+
+}  // namespace llmproc::bench
