@@ -83,6 +83,10 @@ const HttpResponse& HttpExchange::head() const noexcept {
     return impl_->head();
 }
 
+HttpResponse HttpExchange::take_head() noexcept {
+    return std::move(impl_->head());
+}
+
 asio::awaitable<bool> HttpExchange::read_some(std::string& out, std::size_t soft_limit) {
     Impl& exchange = *impl_;
     if (exchange.take_early(out)) {

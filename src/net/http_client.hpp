@@ -42,6 +42,8 @@ public:
 
     /// Status and headers; the body is empty here.
     const HttpResponse& head() const noexcept;
+    /// The same, moved out; for whoever puts the body to it. Leaves an empty one.
+    HttpResponse take_head() noexcept;
     /// Waits for more of the body and appends all that has arrived (at most `soft_limit` bytes or
     /// a little more) to `out`. False: the body is complete and nothing was appended.
     /// Throws LLMError{truncated_response, connection_lost, malformed_http}.

@@ -46,6 +46,7 @@ public:
     bool finished() const noexcept { return finished_; }
 
     const HttpResponse& head() const noexcept { return reader_.head(); }
+    HttpResponse& head() noexcept { return reader_.head(); }
     std::size_t max_body_bytes() const noexcept { return settings_->max_body_bytes; }
     std::shared_ptr<async::CallContext> call() const;
     Connection& connection() const noexcept { return *lease_; }

@@ -59,6 +59,8 @@ void ResponseReader::Parser::on_request_impl(
 
 void ResponseReader::Parser::on_response_impl(int code, View reason, int /*version*/, Ec& ec) {
     ec = Ec();
+    constexpr std::size_t usual_fields = 12;
+    reader_.head_.headers.reserve(usual_fields);
     reader_.head_.status = code;
     reader_.head_.reason.assign(reason.data(), reason.size());
 }

@@ -27,8 +27,8 @@ asio::awaitable<std::string> read_error_body(net::HttpExchange& exchange) {
     co_return body;
 }
 
-HttpResponse whole(const HttpResponse& head, std::string body) {
-    HttpResponse response = head;
+HttpResponse whole(net::HttpExchange& exchange, std::string body) {
+    HttpResponse response = exchange.take_head();
     response.body = std::move(body);
     return response;
 }
@@ -110,7 +110,7 @@ asio::awaitable<net::HttpExchange> ChatClient::open(
         std::string body = co_await read_error_body(exchange);
         // Some servers quote the key they refuse.
         body = settings_->endpoint.api_key.redact(std::move(body));
-        const HttpResponse response = whole(head, std::move(body));
+        const HttpResponse response = whole(exchange, std::move(body));
         throw settings_->codec->decode_error(response);
     }
     co_return std::move(exchange);
@@ -126,7 +126,7 @@ asio::awaitable<ChatReply> ChatClient::send(
         settings_->codec->encode(request, settings_->endpoint, false, cache);
     net::HttpExchange exchange = co_await open(call, encoded, note);
     std::string body = co_await exchange.read_all();
-    const HttpResponse response = whole(exchange.head(), std::move(body));
+    const HttpResponse response = whole(exchange, std::move(body));
     ChatReply reply = settings_->codec->decode(response);
     reply.request_id = note.request_id;
     co_return reply;
@@ -145,7 +145,7 @@ asio::awaitable<ChatReply> ChatClient::stream(
     if (!providers::is_event_stream(exchange.head().headers)) {
         // The server does not stream: its whole answer becomes the events.
         std::string body = co_await exchange.read_all();
-        const HttpResponse response = whole(exchange.head(), std::move(body));
+        const HttpResponse response = whole(exchange, std::move(body));
         ChatReply reply = settings_->codec->decode(response);
         reply.request_id = note.request_id;
         events = events_of(reply);
@@ -199,7 +199,7 @@ asio::awaitable<TokenCount> ChatClient::count_tokens(
 ) {
     net::HttpExchange exchange = co_await open(call, request, note);
     std::string body = co_await exchange.read_all();
-    const HttpResponse response = whole(exchange.head(), std::move(body));
+    const HttpResponse response = whole(exchange, std::move(body));
     co_return settings_->codec->decode_count_tokens(response);
 }
 

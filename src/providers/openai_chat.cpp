@@ -79,6 +79,30 @@ public:
 
 }  // namespace
 
+namespace {
+
+/// The usual base, a path without query, is only cut: it was checked when the process started.
+std::string target_of(const Endpoint& endpoint, std::string_view path) {
+    const std::string_view base = endpoint.base_url;
+    const std::size_t authority = base.find("://");
+    const bool plain = (base.starts_with("https:") || base.starts_with("http:")) &&
+                       authority != base.npos && base.find_first_of("?#@ ") == base.npos;
+    if (!plain) {
+        return wire::Url::parse(base).join(path);
+    }
+    const std::size_t begin = base.find('/', authority + 3);
+    std::string_view prefix = begin == base.npos ? std::string_view() : base.substr(begin);
+    while (prefix.ends_with('/')) {
+        prefix.remove_suffix(1);
+    }
+    std::string target;
+    target.reserve(prefix.size() + path.size());
+    target.append(prefix).append(path);
+    return target;
+}
+
+}  // namespace
+
 HttpRequest openai_request(
     std::string_view method,
     std::string_view path,
@@ -87,7 +111,7 @@ HttpRequest openai_request(
     HttpRequest request;
     request.method = method;
     try {
-        request.target = wire::Url::parse(endpoint.base_url).join(path);
+        request.target = target_of(endpoint, path);
     } catch (const std::invalid_argument& problem) {
         throw LLMError(Errc::invalid_argument, std::string("model.base_url: ") + problem.what());
     }

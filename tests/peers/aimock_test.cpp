@@ -2,21 +2,17 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/certificate_authority.hpp>
 #include "support/child_process.hpp"
+#include "support/local_server.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -32,24 +28,11 @@ namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using testing::ChildProcess;
 using testing::find_program;
+using testing::read_file;
 using testing::watchdog;
+using testing::write_file;
 
 constexpr int questions = 20;
-
-std::string read_file(const fs::path& path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-void write_file(const fs::path& path, const std::string& text) {
-    std::ofstream file(path);
-    file << text;
-    if (!file.flush()) {
-        throw std::runtime_error("cannot write " + path.string());
-    }
-}
 
 /// Where `npm ci` was run; a checkout that cannot be written to names another folder.
 fs::path peers_folder() {
@@ -59,86 +42,6 @@ fs::path peers_folder() {
 
 fs::path aimock_script() {
     return peers_folder() / "node_modules" / ".bin" / "llmock";
-}
-
-/// A private folder, removed with this object.
-class Folder {
-public:
-    Folder() {
-        std::string name = (fs::temp_directory_path() / "llmproc-peers-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) {
-            throw std::runtime_error("cannot make a folder like " + name);
-        }
-        path_ = name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
-};
-
-/// A TCP socket on 127.0.0.1.
-class LoopbackSocket {
-public:
-    LoopbackSocket() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
-    LoopbackSocket(const LoopbackSocket&) = delete;
-    LoopbackSocket& operator=(const LoopbackSocket&) = delete;
-    ~LoopbackSocket() { ::close(fd_); }
-
-    /// The port that the system chose.
-    std::uint16_t bind() {
-        sockaddr_in address = loopback(0);
-        socklen_t size = sizeof(address);
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        if (::bind(fd_, generic, size) != 0 || ::getsockname(fd_, generic, &size) != 0) {
-            throw std::runtime_error("no free port on 127.0.0.1");
-        }
-        return ntohs(address.sin_port);
-    }
-    bool connect(std::uint16_t port) {
-        sockaddr_in address = loopback(port);
-        return ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-    }
-
-private:
-    static sockaddr_in loopback(std::uint16_t port) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(port);
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        return address;
-    }
-
-    int fd_;
-};
-
-std::uint16_t free_port() {
-    LoopbackSocket socket;
-    return socket.bind();
-}
-
-/// Waits until the server accepts connections. Throws with its own words when it does not.
-void wait_until_ready(ChildProcess& server, std::uint16_t port, const fs::path& output) {
-    const auto end = std::chrono::steady_clock::now() + watchdog;
-    for (;;) {
-        LoopbackSocket socket;
-        if (socket.connect(port)) {
-            return;
-        }
-        const bool ended = !server.running();
-        if (ended || std::chrono::steady_clock::now() > end) {
-            throw std::runtime_error(
-                (ended ? "it ended: " : "it does not listen: ") + read_file(output)
-            );
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
 }
 
 std::string question(int number) {
@@ -269,10 +172,10 @@ private:
     ) {
         const fs::path output = folder_.path() / (name + ".out");
         for (int attempt = 1;; ++attempt) {
-            const std::uint16_t port = free_port();
+            const std::uint16_t port = testing::free_port();
             child = std::make_unique<ChildProcess>(command(port), output.string());
             try {
-                wait_until_ready(*child, port, output);
+                testing::wait_until_ready(*child, port, output);
                 return port;
             } catch (const std::runtime_error& error) {
                 if (attempt == 3) {
@@ -282,7 +185,7 @@ private:
         }
     }
 
-    Folder folder_;
+    testing::Folder folder_;
     testing::CertificateAuthority authority_;
     std::unique_ptr<ChildProcess> aimock_;
     std::unique_ptr<ChildProcess> nginx_;

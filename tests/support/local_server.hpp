@@ -1,0 +1,125 @@
+/// @file
+/// What a test needs to run somebody else's server on this machine.
+#pragma once
+
+#include "support/child_process.hpp"
+#include "support/test_program.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace llmproc::testing {
+
+inline std::string read_file(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+inline void write_file(const std::filesystem::path& path, const std::string& text) {
+    std::ofstream file(path);
+    file << text;
+    if (!file.flush()) {
+        throw std::runtime_error("cannot write " + path.string());
+    }
+}
+
+/// A private folder, removed with this object.
+class Folder {
+public:
+    Folder() {
+        std::string name =
+            (std::filesystem::temp_directory_path() / "llmproc-peers-XXXXXX").string();
+        if (::mkdtemp(name.data()) == nullptr) {
+            throw std::runtime_error("cannot make a folder like " + name);
+        }
+        path_ = name;
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+/// A TCP socket on 127.0.0.1.
+class LoopbackSocket {
+public:
+    LoopbackSocket() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+    LoopbackSocket(const LoopbackSocket&) = delete;
+    LoopbackSocket& operator=(const LoopbackSocket&) = delete;
+    ~LoopbackSocket() { ::close(fd_); }
+
+    /// The port that the system chose.
+    std::uint16_t bind() {
+        sockaddr_in address = loopback(0);
+        socklen_t size = sizeof(address);
+        auto* const generic = reinterpret_cast<sockaddr*>(&address);
+        if (::bind(fd_, generic, size) != 0 || ::getsockname(fd_, generic, &size) != 0) {
+            throw std::runtime_error("no free port on 127.0.0.1");
+        }
+        return ntohs(address.sin_port);
+    }
+    bool connect(std::uint16_t port) {
+        sockaddr_in address = loopback(port);
+        return ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    }
+
+private:
+    static sockaddr_in loopback(std::uint16_t port) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return address;
+    }
+
+    int fd_;
+};
+
+inline std::uint16_t free_port() {
+    LoopbackSocket socket;
+    return socket.bind();
+}
+
+/// Waits until the server accepts connections. Throws with its own words when it does not.
+inline void wait_until_ready(
+    ChildProcess& server,
+    std::uint16_t port,
+    const std::filesystem::path& output
+) {
+    const auto end = std::chrono::steady_clock::now() + watchdog;
+    for (;;) {
+        LoopbackSocket socket;
+        if (socket.connect(port)) {
+            return;
+        }
+        const bool ended = !server.running();
+        if (ended || std::chrono::steady_clock::now() > end) {
+            throw std::runtime_error(
+                (ended ? "it ended: " : "it does not listen: ") + read_file(output)
+            );
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
+}  // namespace llmproc::testing
