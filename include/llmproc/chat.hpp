@@ -34,6 +34,9 @@ LLMPROC_API std::string_view to_string(StopReason reason) noexcept;
 struct LLMPROC_API SamplingParams {
     SamplingParams() = default;
 
+    /// Takes from `defaults` what is not set here; its headers come first, so equal names here win.
+    SamplingParams& fill_from(const SamplingParams& defaults);
+
     std::optional<double> temperature;
     std::optional<double> top_p;
     std::optional<std::int64_t> top_k;

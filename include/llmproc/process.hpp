@@ -34,6 +34,8 @@ class ProcessCore;
 /// Thread safety: to be used from its executor.
 class LLMPROC_API AsyncLLMProcess {
 public:
+    /// Holds nothing, as after a move; so that `co_spawn` can carry one to its handler.
+    AsyncLLMProcess() noexcept = default;
     explicit AsyncLLMProcess(std::shared_ptr<ProcessCore> core) noexcept;
     AsyncLLMProcess(AsyncLLMProcess&&) noexcept = default;
     AsyncLLMProcess& operator=(AsyncLLMProcess&& other) noexcept;
@@ -54,6 +56,8 @@ public:
     [[nodiscard]] boost::asio::awaitable<Stream> stream(Message message, RunOptions options);
 
     /// One exchange without history: any number at once, beside runs.
+    /// Model and parameters that the request leaves unset are the program's; its system prompt is
+    /// the request's alone.
     [[nodiscard]] boost::asio::awaitable<ChatReply> complete(ChatRequest request);
     [[nodiscard]] boost::asio::awaitable<ChatReply> complete(
         ChatRequest request,

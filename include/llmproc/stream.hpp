@@ -23,6 +23,8 @@ class StreamState;
 /// Thread safety: one consumer at a time.
 class LLMPROC_API Stream {
 public:
+    /// Holds nothing, as after a move; so that `co_spawn` can carry one to its handler.
+    Stream() noexcept = default;
     explicit Stream(std::shared_ptr<StreamState> state) noexcept;
     Stream(Stream&&) noexcept = default;
     Stream& operator=(Stream&& other) noexcept;

@@ -61,6 +61,8 @@ public:
     SyncStream stream(std::string prompt, RunOptions options = RunOptions());
     SyncStream stream(Message message, RunOptions options = RunOptions());
     /// One exchange without history: any number of threads at once, beside runs.
+    /// Model and parameters that the request leaves unset are the program's; its system prompt is
+    /// the request's alone.
     ChatReply complete(ChatRequest request, RunOptions options = RunOptions());
     /// How many input tokens the conversation is now.
     TokenCount count_tokens(RunOptions options = RunOptions());

@@ -32,4 +32,33 @@ ChatRequest& ChatRequest::add(Message message) {
     return *this;
 }
 
+namespace {
+
+template <typename T>
+void fill(T& own, const T& fallback) {
+    if (own == T()) {
+        own = fallback;
+    }
+}
+
+}  // namespace
+
+SamplingParams& SamplingParams::fill_from(const SamplingParams& defaults) {
+    fill(temperature, defaults.temperature);
+    fill(top_p, defaults.top_p);
+    fill(top_k, defaults.top_k);
+    fill(max_tokens, defaults.max_tokens);
+    fill(seed, defaults.seed);
+    fill(stop, defaults.stop);
+    fill(reasoning_effort, defaults.reasoning_effort);
+    fill(response_schema, defaults.response_schema);
+    fill(extra_body, defaults.extra_body);
+    extra_headers.insert(
+        extra_headers.begin(),
+        defaults.extra_headers.begin(),
+        defaults.extra_headers.end()
+    );
+    return *this;
+}
+
 }  // namespace llmproc

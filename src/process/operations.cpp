@@ -81,6 +81,8 @@ asio::awaitable<void> count_body(
     std::shared_ptr<Outcome<TokenCount>> outcome
 ) {
     ProcessCore& core = call->core();
+    // Nothing below need wait, so a stop or a limit that is over shows only here.
+    call->context().enter(Stage::none);
     const ChatRequest request = core.request_with(nullptr);
     outcome->note = core.chat().describe(request);
     const std::optional<HttpRequest> encoded =
@@ -218,6 +220,7 @@ Operation<ChatReply> make_complete(
 ) {
     auto operation = prepared<ChatReply>(*core, core->timeout_of(options));
     auto call = core->open_call(operation.context, options.stop_token());
+    request.params.fill_from(core->settings().params);
     auto shared = std::make_shared<const ChatRequest>(std::move(request));
     operation.body = [call, shared, outcome = operation.outcome]() mutable {
         return complete_body(std::move(call), std::move(shared), std::move(outcome));

@@ -7,6 +7,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <pthread.h>
 
@@ -113,6 +114,8 @@ LoopCore::LoopCore(const std::string& name) {
     reap();
     try {
         state_ = std::make_shared<State>();
+        // Makes the reactor, whose descriptors Asio else takes only at the first use.
+        const asio::steady_timer reactor(state_->io);
         const std::string title = name.empty() ? default_name() : name;
         const SignalsBlocked inherited;
         thread_ = std::thread([state = state_, title] { body(state, title); });

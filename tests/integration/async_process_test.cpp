@@ -402,6 +402,29 @@ TEST(AsyncProcessTest, StrandsOnAContextOfManyThreads) {
     EXPECT_EQ(ended.load(), 32);
 }
 
+TEST(AsyncProcessTest, CoSpawnCarriesAProcessToItsHandler) {
+    ScriptedServer server;
+    asio::io_context io;
+    const LLMProgram program = program_for(server);
+    AsyncLLMProcess process;
+    try {
+        static_cast<void>(process.messages());
+        FAIL() << "no error";
+    } catch (const LLMError& error) {
+        EXPECT_EQ(error.errc(), Errc::invalid_handle);
+    }
+    asio::co_spawn(
+        io,
+        program.start(),
+        [&process](const std::exception_ptr& error, AsyncLLMProcess started) {
+            EXPECT_FALSE(error);
+            process = std::move(started);
+        }
+    );
+    io.run_for(watchdog);
+    EXPECT_TRUE(process.messages().empty());
+}
+
 asio::awaitable<void> complete_one(AsyncLLMProcess& process, int number, int& done) {
     ChatRequest request(std::to_string(number));
     const ChatReply reply = co_await process.complete(std::move(request));

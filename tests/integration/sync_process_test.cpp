@@ -317,6 +317,8 @@ TEST(SyncProcessTest, AStopThatWasRequestedBeforeTheCallSendsNothing) {
     stop.request_stop();
     EXPECT_THROW(process.run("hi", RunOptions().stop_token(stop.get_token())), Cancelled);
     EXPECT_THROW(process.run("hi", RunOptions().timeout(milliseconds(0))), Timeout);
+    EXPECT_THROW(process.count_tokens(RunOptions().stop_token(stop.get_token())), Cancelled);
+    EXPECT_THROW(process.count_tokens(RunOptions().timeout(milliseconds(0))), Timeout);
     EXPECT_EQ(server.stats().requests, 0U);
 }
 
@@ -507,6 +509,29 @@ TEST(SyncProcessTest, CompleteTakesNoTurnAndNoHistory) {
     }
     EXPECT_EQ(server.stats().peak_open_requests, 8U);
     EXPECT_TRUE(process.messages().empty());
+}
+
+TEST(SyncProcessTest, CompleteFillsInTheProgramsParameters) {
+    ScriptedServer server;
+    server.handle(openai_chat_echo);
+    SyncLLMProcess process =
+        program_for(
+            server,
+            "[parameters]\ntemperature = 0.25\nmax_tokens = 7\n"
+            "[parameters.extra_headers]\nX-Team = \"robots\"\nX-Site = \"here\"\n"
+        )
+            .start_sync();
+    ChatRequest request("hi");
+    request.params.max_tokens = 9;
+    request.params.extra_headers.emplace_back("X-Site", "there");
+    process.complete(request);
+    const testing::RecordedRequest sent = server.requests().at(0);
+    EXPECT_NE(sent.body.find("\"temperature\":0.25"), std::string::npos) << sent.body;
+    EXPECT_NE(sent.body.find("\"max_tokens\":9"), std::string::npos) << sent.body;
+    EXPECT_EQ(sent.body.find("Be brief."), std::string::npos)
+        << "the program's prompt is not taken";
+    EXPECT_EQ(sent.header("X-Team"), "robots");
+    EXPECT_EQ(sent.header("X-Site"), "there");
 }
 
 TEST(SyncProcessTest, CountsTokensAndSaysWhereTheNumberIsFrom) {
