@@ -2,9 +2,7 @@
 #include <llmproc/testing/script.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 
-#include <atomic>
 #include <charconv>
-#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -16,7 +14,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 namespace {
@@ -38,12 +35,6 @@ GET .../models. Prints `listening URL` and serves until SIGINT or SIGTERM.
   --ca-out FILE   writes the authority's certificate (PEM), for clients' ca_file
   --help          this text
 )";
-
-volatile std::sig_atomic_t stop_signal = 0;
-
-extern "C" void on_signal(int /*number*/) {
-    stop_signal = 1;
-}
 
 struct Arguments {
     std::string script;
@@ -126,17 +117,20 @@ int serve(const Arguments& arguments) {
     if (!arguments.ca_out.empty() && !options.https()) {
         throw std::runtime_error("--ca-out needs --https");
     }
+    // Blocked before the server's thread starts, so that this one gets them.
+    sigset_t stopping;
+    sigemptyset(&stopping);
+    sigaddset(&stopping, SIGINT);
+    sigaddset(&stopping, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stopping, nullptr);
     ScriptedServer server(options);
     llmproc::testing::apply_script(script, server);
     if (!arguments.ca_out.empty()) {
         write_file(arguments.ca_out, server.ca_pem());
     }
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
     std::cout << "listening " << server.url() << std::endl;  // NOLINT(performance-avoid-endl)
-    while (stop_signal == 0) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
+    int signal = 0;
+    sigwait(&stopping, &signal);
     server.stop();
     const auto stats = server.stats();
     std::cout << "served " << stats.requests << " requests on " << stats.accepts << " connections, "
