@@ -56,7 +56,8 @@ void spawn(std::shared_ptr<CallContext> call, asio::awaitable<void> body, Comple
 }
 
 void start(const CallContext& call, std::function<void()> begin) {
-    // A copy: the call may let go of its executor before this returns.
+    // The call may let go of its executor before this returns.
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
     asio::any_io_executor executor = call.executor();
     if (executor) {
         asio::dispatch(executor, std::move(begin));
@@ -88,11 +89,10 @@ asio::awaitable<void> await_call(std::shared_ptr<CallContext> call, BodyFactory 
         );
         begun->cancelled_by(waiter->slot());
         // Where the call's context has died before, the waiter's end says so.
-        CallContext& target = *begun;
-        start(
-            target,
-            std::bind(start_awaited, std::move(waiter), std::move(begun), std::move(make_body))
-        );
+        auto begin = [waiter, begun, make_body = std::move(make_body)]() mutable {
+            start_awaited(std::move(waiter), std::move(begun), std::move(make_body));
+        };
+        start(*begun, std::move(begin));
     };
     return asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(
         std::move(initiate),
