@@ -28,6 +28,20 @@ struct ContextService::Members {
     std::vector<std::weak_ptr<ContextMember>> list;
     std::size_t tidy_at = 64;
     bool closed = false;
+
+    /// False: the context is going away already.
+    bool add(const std::shared_ptr<ContextMember>& member) {
+        const std::lock_guard lock(mutex);
+        if (closed) {
+            return false;
+        }
+        if (list.size() >= tidy_at) {
+            std::erase_if(list, [](const auto& weak) { return weak.expired(); });
+            tidy_at = std::max<std::size_t>(64, list.size() * 2);
+        }
+        list.push_back(member);
+        return true;
+    }
 };
 
 ContextService::ContextService(asio::execution_context& context)
@@ -51,19 +65,9 @@ ContextService& ContextService::of(const asio::any_io_executor& executor) {
 }
 
 void ContextService::enroll(const std::shared_ptr<ContextMember>& member) {
-    {
-        const std::lock_guard lock(members_->mutex);
-        if (!members_->closed) {
-            std::vector<std::weak_ptr<ContextMember>>& list = members_->list;
-            if (list.size() >= members_->tidy_at) {
-                std::erase_if(list, [](const auto& weak) { return weak.expired(); });
-                members_->tidy_at = std::max<std::size_t>(64, list.size() * 2);
-            }
-            list.push_back(member);
-            return;
-        }
+    if (!members_->add(member)) {
+        member->context_shutdown();
     }
-    member->context_shutdown();
 }
 
 void ContextService::shutdown() {

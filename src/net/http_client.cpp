@@ -186,6 +186,7 @@ asio::awaitable<HttpExchange> HttpClient::send(
         lease = exchange->restart();
         reused = false;
     }
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.Move): clang 14 takes a co_return for two moves
     co_return HttpExchange(std::move(exchange));
 }
 
