@@ -39,7 +39,7 @@ LLMError net_error(Errc code, const Origin& origin, Stage stage, std::string_vie
     std::string text = origin.host_port;
     text += ": ";
     text += problem;
-    return LLMError(code, text, std::move(diagnostics));
+    return {code, text, std::move(diagnostics)};
 }
 
 }  // namespace llmproc::net

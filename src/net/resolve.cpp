@@ -81,7 +81,9 @@ public:
         if (lookup_->error) {
             throw boost::system::system_error(lookup_->error);
         }
-        return std::move(lookup_->addresses);
+        Addresses found;
+        found.swap(lookup_->addresses);
+        return found;
     }
 
 private:

@@ -51,7 +51,7 @@ boost::system::error_code lookup_error(int code) {
         case EAI_FAIL: return asio::error::no_recovery;
         case EAI_NODATA: return asio::error::no_data;
         case EAI_MEMORY: return asio::error::no_memory;
-        case EAI_SYSTEM: return boost::system::error_code(errno, boost::system::system_category());
+        case EAI_SYSTEM: return {errno, boost::system::system_category()};
         default: return asio::error::host_not_found;
     }
 }

@@ -19,6 +19,21 @@ namespace llmproc::providers {
 
 namespace {
 
+template <class ReadItem>
+void read_items(JsonReader& reader, ReadItem& read_item) {
+    reader.begin_array();
+    while (reader.next_element()) {
+        read_item(reader);
+    }
+}
+
+/// Throws the error that a body of status 200 reports.
+void throw_reported(JsonReader& reader) {
+    if (auto error = read_provider_error(reader)) {
+        throw make_provider_error(std::nullopt, std::move(*error), Headers());
+    }
+}
+
 /// Calls `read_item(reader)` for each element of `data`; turns bad JSON into malformed_response.
 template <class ReadItem>
 void read_list(std::string_view what, std::string_view body, ReadItem read_item) {
@@ -30,14 +45,9 @@ void read_list(std::string_view what, std::string_view body, ReadItem read_item)
         while (reader.next_key(key)) {
             if (key == "data") {
                 found = true;
-                reader.begin_array();
-                while (reader.next_element()) {
-                    read_item(reader);
-                }
+                read_items(reader, read_item);
             } else if (key == "error") {
-                if (auto error = read_provider_error(reader)) {
-                    throw make_provider_error(std::nullopt, std::move(*error), Headers());
-                }
+                throw_reported(reader);
             } else {
                 reader.skip();
             }

@@ -4,6 +4,7 @@
 #include "providers/openai_chat.hpp"
 #include "providers/openai_fields.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace llmproc::providers {
@@ -32,11 +33,12 @@ void set_opaque(Message& message, RawJson details) {
 
 void set_citations(Message& message, RawJson annotations) {
     auto& blocks = message.content();
-    for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
-        if (auto* text = std::get_if<TextBlock>(&*block); text != nullptr && !text->refusal) {
-            text->citations = std::move(annotations);
-            return;
-        }
+    const auto last = std::find_if(blocks.rbegin(), blocks.rend(), [](const ContentBlock& block) {
+        const auto* text = std::get_if<TextBlock>(&block);
+        return text != nullptr && !text->refusal;
+    });
+    if (last != blocks.rend()) {
+        std::get<TextBlock>(*last).citations = std::move(annotations);
     }
 }
 
