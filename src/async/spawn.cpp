@@ -19,10 +19,7 @@ namespace asio = boost::asio;
 namespace {
 
 /// Catches everything itself, because Asio's own await after the body throws when cancelled.
-asio::awaitable<std::exception_ptr> guarded(
-    std::shared_ptr<CallContext> call,
-    asio::awaitable<void> body
-) {
+asio::awaitable<std::exception_ptr> guarded(asio::awaitable<void> body) {
     std::exception_ptr error;
     try {
         co_await std::move(body);
@@ -30,7 +27,7 @@ asio::awaitable<std::exception_ptr> guarded(
         error = std::current_exception();
     }
     co_await asio::this_coro::throw_if_cancelled(false);
-    co_return call->translate(std::move(error));
+    co_return error;
 }
 
 }  // namespace
@@ -38,15 +35,16 @@ asio::awaitable<std::exception_ptr> guarded(
 void spawn(std::shared_ptr<CallContext> call, asio::awaitable<void> body, Completion done) {
     const asio::any_io_executor executor = call->executor();
     const asio::cancellation_slot slot = call->slot();
-    asio::awaitable<std::exception_ptr> guard = guarded(call, std::move(body));
+    asio::awaitable<std::exception_ptr> guard = guarded(std::move(body));
     auto completed =
         [call = std::move(call),
          done = std::move(done)](std::exception_ptr escaped, std::exception_ptr error) {
-            call->finish();
+            // Newer Asio lets a cancel before the first step escape from its own entry point.
             if (!escaped) {
                 escaped.swap(error);
             }
-            done(std::move(escaped));
+            call->finish();
+            done(call->translate(std::move(escaped)));
         };
     asio::co_spawn(
         executor,
