@@ -144,6 +144,7 @@ TEST_F(CallContextTest, TimeThatIsOverStartsNothing) {
 TEST_F(CallContextTest, FirstCauseCounts) {
     const auto call = make();
     spawn_on(call, wait_in(call, Stage::queue));
+    io_.poll();  // it waits now
     call->cancel(CancelReason::shutdown);
     call->cancel(CancelReason::user);
     io_.run();
@@ -155,6 +156,7 @@ TEST_F(CallContextTest, FirstCauseCounts) {
 TEST_F(CallContextTest, ClosedBecomesProcessClosed) {
     const auto call = make();
     spawn_on(call, wait_in(call, Stage::queue));
+    io_.poll();  // it waits now
     call->cancel(CancelReason::closed);
     io_.run();
     EXPECT_TRUE(thrown<ProcessClosed>());
