@@ -178,7 +178,10 @@ std::exception_ptr CallContext::cause_error() const {
 }
 
 std::exception_ptr CallContext::translate(std::exception_ptr error) const {
-    return interrupted() && error ? cause_error() : error;
+    if (interrupted() && error) {
+        return cause_error();
+    }
+    return error;
 }
 
 void CallContext::throw_if_interrupted() const {

@@ -44,7 +44,9 @@ void spawn(std::shared_ptr<CallContext> call, asio::awaitable<void> body, Comple
                 escaped.swap(error);
             }
             call->finish();
-            done(call->translate(std::move(escaped)));
+            // Moved on, so that the waiting thread drops the last reference to the error.
+            std::exception_ptr ended = call->translate(std::move(escaped));
+            done(std::move(ended));
         };
     asio::co_spawn(
         executor,
