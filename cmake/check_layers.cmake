@@ -24,8 +24,10 @@ set(also_testing <llmproc/http_message.hpp>)
 
 set(no_asio core model wire providers)
 
-set(public_core error export json json_fwd log raw_json secret version)
-set(public_model chat message stream_event usage)
+set(public_core
+    call_metrics error export json json_fwd log observer otel raw_json secret timeouts usage version
+)
+set(public_model chat message stream_event)
 set(public_wire http_message)
 set(public_async asio_fwd)
 set(public_net stats)

@@ -58,6 +58,29 @@ TEXT
     install_packages $(boost_packages)
 }
 
+# lacks PROGRAM: no such program, not even among those for administrators.
+lacks() {
+    ! (PATH="$PATH:/usr/sbin" && command -v "$1" >/dev/null 2>&1)
+}
+
+# install_peers: other people's servers, for the tests that talk to them; without them those tests are
+# skipped. nginx's package starts a web server where services run: there it is left to you.
+install_peers() {
+    command -v apt-get >/dev/null 2>&1 || return 0
+    peers=
+    lacks openssl && peers="$peers openssl"
+    lacks tinyproxy && peers="$peers tinyproxy-bin"
+    if lacks nginx; then
+        if [ -d /run/systemd/system ] && [ ! -x /usr/sbin/policy-rc.d ]; then
+            echo "Tests against nginx will be skipped: for them, apt install nginx-light (a service)."
+        else
+            peers="$peers nginx-light"
+        fi
+    fi
+    # shellcheck disable=SC2086
+    install_packages $peers || echo "Tests against these will be skipped:$peers"
+}
+
 # build_root: where everything is built; the source folder may be read-only.
 build_root() {
     if [ -n "${LLMPROC_BUILD_DIR:-}" ]; then

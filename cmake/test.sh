@@ -8,6 +8,7 @@ source_dir=$(cd "$(dirname "$0")/.." && pwd)
 . "$source_dir/cmake/install_dependencies.sh"
 
 install_dependencies
+install_peers
 prepare_build
 
 # Unoptimised and without debug information: the fastest to compile.

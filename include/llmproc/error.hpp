@@ -3,6 +3,7 @@
 #pragma once
 
 #include <llmproc/export.hpp>
+#include <llmproc/usage.hpp>
 
 #include <boost/system/system_error.hpp>
 
@@ -25,6 +26,7 @@ enum class Errc {
     // Between us and the provider.
     resolve_failed,        ///< The host name has no address: check `model.base_url` and DNS.
     connect_failed,        ///< Nobody accepts connections there, or the network refuses.
+    proxy_refused,         ///< The proxy will not open a tunnel: see `Diagnostics::status`.
     tls_handshake_failed,  ///< TLS could not be agreed on.
     certificate_invalid,   ///< Untrusted or expired chain: add its CA with `connection.ca_file`.
     certificate_host,      ///< The certificate is valid but is not for this host name.
@@ -84,14 +86,17 @@ enum class Condition {
 enum class Stage {
     none,        ///< Outside any stage.
     queue,       ///< Waiting for earlier runs of the same process.
+    rate_limit,  ///< Waiting for the client-side limits of `[rate_limit]`.
     pool,        ///< Waiting for a connection slot.
     resolve,     ///< Looking up the host name.
     connect,     ///< TCP connect.
+    proxy,       ///< Asking the proxy for a tunnel.
     handshake,   ///< TLS handshake.
     write,       ///< Sending the request.
     first_byte,  ///< Waiting for the answer to begin.
     body,        ///< Between pieces of the answer.
     consumer,    ///< Waiting for the caller to take stream events.
+    retry,       ///< Waiting before the next attempt.
     close,       ///< Closing down.
     total,       ///< The whole call.
 };
@@ -122,8 +127,9 @@ struct Diagnostics {
     std::string provider_code;     ///< The provider's own error code.
     std::string provider_message;  ///< The provider's own words, keys redacted, cut to 2,000 bytes.
     std::string partial_text;      ///< Text that had arrived before the failure.
+    std::optional<Usage> partial_usage;                    ///< Tokens reported before the failure.
     std::optional<std::chrono::milliseconds> retry_after;  ///< The provider's hint.
-    int attempts = 0;                                      ///< Requests sent for this call.
+    int attempts = 0;                                      ///< Tries made, the first included.
     Stage stage = Stage::none;                             ///< Where it happened.
 };
 

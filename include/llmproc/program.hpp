@@ -7,6 +7,7 @@
 #include <llmproc/sync_process.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 namespace llmproc {
 
 class AsyncLLMProcess;
+class Observer;
 struct ProgramSettings;
 
 /// A static configuration: model, prompt, parameters, connection. Immutable, cheap to copy; owns
@@ -29,8 +31,19 @@ public:
     /// to the working directory.
     static LLMProgram from_toml_string(std::string_view text, std::string name = "<string>");
 
+    /// A copy whose processes report what their calls do to `observer`; null = to nobody.
+    /// Lifetime: its processes keep the observer alive.
+    [[nodiscard]] LLMProgram with_observer(std::shared_ptr<Observer> observer) const;
+    /// A copy that asks `ask` for the passphrase of an encrypted client key; the variable of
+    /// `connection.client_key_passphrase_env` is then not read. Asked on the thread that starts the
+    /// first process; further ones share the key while its file stays the same. What `ask` throws
+    /// leaves `start()`. Throws LLMError: invalid_argument (an empty function).
+    /// Thread safety: `ask` may be called by several threads if they start processes.
+    [[nodiscard]] LLMProgram with_client_key_passphrase(std::function<std::string()> ask) const;
+
     /// Starts a process on the executor of the awaiting coroutine.
-    /// Throws ConfigError: missing_api_key, invalid_config (a CA file that cannot be used).
+    /// Throws ConfigError: missing_api_key, invalid_config (a certificate, key, passphrase or proxy
+    /// that cannot be used).
     [[nodiscard]] boost::asio::awaitable<AsyncLLMProcess, boost::asio::any_io_executor> start(
     ) const;
     /// Starts a process on `executor`. Throws as `start()`.

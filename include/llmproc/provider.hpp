@@ -98,6 +98,8 @@ public:
     virtual bool flush_pending_event() const { return false; }
     /// Data of the reply that are no events: id, model, opaque reasoning. Called after `finish`.
     virtual void complete(ChatReply& reply) const;
+    /// The tokens reported so far; for the error of a stream that breaks before its end.
+    virtual Usage usage() const;
 };
 
 /// A wire protocol: bytes in, values out; it never waits. Stateless and shared by all threads.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <llmproc/export.hpp>
+#include <llmproc/timeouts.hpp>
 
 #include <chrono>
 #include <optional>
@@ -16,10 +17,20 @@ class RunOptions {
 public:
     RunOptions() = default;
 
-    /// Bounds the whole call, waiting for earlier runs included; zero or less fails at once.
-    /// Default: `connection.timeout` of the program, 600 s.
+    /// Bounds the whole call, all attempts and waiting for earlier runs included; zero or less
+    /// fails at once. Default: `connection.timeout` of the program, none.
     RunOptions& timeout(std::chrono::milliseconds limit) {
-        timeout_ = limit;
+        timeouts_.total(limit);
+        return *this;
+    }
+    /// Limits by stage; those that are set prevail over the program's.
+    RunOptions& timeouts(const Timeouts& limits) {
+        timeouts_ = limits.over(timeouts_);
+        return *this;
+    }
+    /// How often a request is tried in all; 1 = no retry. Default: `retry.max_attempts`, 3.
+    RunOptions& max_attempts(int attempts) {
+        max_attempts_ = attempts;
         return *this;
     }
     /// Cancels the call with CancelReason::user when stop is requested, from any thread.
@@ -28,11 +39,16 @@ public:
         return *this;
     }
 
-    std::optional<std::chrono::milliseconds> timeout() const noexcept { return timeout_; }
+    std::optional<std::chrono::milliseconds> timeout() const noexcept {
+        return timeouts_.limit(Stage::total);
+    }
+    const Timeouts& timeouts() const noexcept { return timeouts_; }
+    std::optional<int> max_attempts() const noexcept { return max_attempts_; }
     const std::stop_token& stop_token() const noexcept { return stop_token_; }
 
 private:
-    std::optional<std::chrono::milliseconds> timeout_;
+    Timeouts timeouts_;
+    std::optional<int> max_attempts_;
     std::stop_token stop_token_;
 };
 

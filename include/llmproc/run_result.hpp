@@ -15,15 +15,17 @@ namespace llmproc {
 class LLMPROC_API RunResult {
 public:
     RunResult() = default;
-    RunResult(ChatReply reply, int api_calls, std::chrono::milliseconds duration);
+    RunResult(ChatReply reply, int attempts, std::chrono::milliseconds duration);
 
     /// The answer's text.
     const std::string& text() const noexcept { return text_; }
     StopReason stop_reason() const noexcept { return reply_.stop_reason; }
     /// Summed over all requests of the run.
     const Usage& usage() const noexcept { return reply_.usage; }
-    /// Requests that were answered.
+    /// Exchanges with the model that the run consists of; failed attempts do not count.
     int api_calls() const noexcept { return api_calls_; }
+    /// Tries that the run took, the successful ones included; more than `api_calls` = retries.
+    int attempts() const noexcept { return attempts_; }
     /// Tools that the model wants called; answer them by `run(Message::tool_results(...))`.
     const std::vector<ToolCallBlock>& tool_calls() const noexcept { return tool_calls_; }
     /// Wall time of the whole call.
@@ -40,6 +42,7 @@ private:
     std::string text_;
     std::vector<ToolCallBlock> tool_calls_;
     int api_calls_ = 0;
+    int attempts_ = 0;
     std::chrono::milliseconds duration_{0};
 };
 

@@ -18,6 +18,10 @@ struct ProcessStats {
     std::uint64_t tls_handshakes = 0;        ///< Completed TLS handshakes.
     std::uint64_t connections_reused = 0;    ///< Requests sent over a connection used before.
     std::uint64_t connections_replaced = 0;  ///< Reused ones found dead, their request sent anew.
+    std::uint64_t tls_resumed = 0;           ///< Those handshakes that resumed a TLS session.
+    std::uint64_t lookups = 0;               ///< Host names asked for, cached answers not counted.
+    std::uint64_t retries = 0;               ///< Attempts after the first.
+    std::uint64_t redirects = 0;             ///< Redirects followed.
 };
 
 /// The connections of one `io_context`, shared by all processes on it.
@@ -25,7 +29,8 @@ struct ConnectionStats {
     std::uint64_t opened = 0;      ///< TCP connections since the start.
     std::uint64_t handshakes = 0;  ///< Completed TLS handshakes since the start.
     std::uint64_t reused = 0;      ///< Times that an idle connection was taken.
-    std::uint64_t discarded = 0;   ///< Idle connections found dead or too old.
+    std::uint64_t resumed = 0;     ///< Those handshakes that resumed a TLS session.
+    std::uint64_t discarded = 0;   ///< Idle connections found dead, too old or in the way.
     std::uint64_t idle = 0;        ///< Idle now.
     std::uint64_t in_use = 0;      ///< In use now.
     std::uint64_t waiting = 0;     ///< Calls that wait for a connection now.

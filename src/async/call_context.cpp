@@ -23,20 +23,39 @@ Clock::time_point after(std::chrono::milliseconds delay) noexcept {
     return delay.count() <= 0 ? now : now + delay;
 }
 
-CallContext::CallContext(asio::any_io_executor executor, std::chrono::milliseconds total)
+namespace {
+
+Clock::time_point expiry_of(const std::optional<std::chrono::milliseconds>& limit) noexcept {
+    return limit ? after(*limit) : Clock::time_point::max();
+}
+
+}  // namespace
+
+CallContext::CallContext(asio::any_io_executor executor, const Timeouts& limits)
     : executor_(std::move(executor)),
       timer_(std::in_place, executor_),
-      total_expiry_(after(total)),
-      total_limit_(total) {}
+      limits_(limits),
+      total_expiry_(expiry_of(limits_.limit(Stage::total))) {}
+
+CallContext::CallContext(asio::any_io_executor executor, std::chrono::milliseconds total)
+    : CallContext(std::move(executor), Timeouts().total(total)) {}
 
 CallContext::~CallContext() = default;
 
-void CallContext::enter(Stage stage, std::optional<std::chrono::milliseconds> limit) {
+Clock::time_point CallContext::next_expiry() const noexcept {
+    return std::min({stage_expiry_, attempt_expiry_, total_expiry_});
+}
+
+void CallContext::begin_attempt() {
+    throw_if_interrupted();
+    attempt_expiry_ = expiry_of(limits_.attempt());
+}
+
+void CallContext::enter(Stage stage) {
     throw_if_interrupted();
     stage_ = stage;
-    stage_limit_ = limit.value_or(std::chrono::milliseconds::max());
-    stage_expiry_ = limit ? after(*limit) : Clock::time_point::max();
-    const Clock::time_point expiry = std::min(stage_expiry_, total_expiry_);
+    stage_expiry_ = expiry_of(limits_.limit(stage));
+    const Clock::time_point expiry = next_expiry();
     // A timer that fires too early looks again, so it need not be moved back.
     if (expiry < armed_) {
         // Time that is over already must not start anything.
@@ -63,19 +82,23 @@ void CallContext::arm(Clock::time_point expiry) {
 }
 
 void CallContext::expire(Clock::time_point now) {
-    const bool whole = now >= total_expiry_;
-    if (finished_ || interrupted() || (!whole && now < stage_expiry_)) {
+    if (finished_ || interrupted() || now < next_expiry()) {
         return;
     }
     timed_out_stage_ = stage_ == Stage::none ? Stage::total : stage_;
-    timed_out_limit_ = whole ? total_limit_ : stage_limit_;
-    interrupt(Cause::timeout);
+    if (now >= total_expiry_) {
+        timed_out_limit_ = *limits_.limit(Stage::total);
+        interrupt(Cause::timeout);
+        return;
+    }
+    timed_out_limit_ = now >= stage_expiry_ ? *limits_.limit(stage_) : *limits_.attempt();
+    interrupt(Cause::attempt_timeout);
 }
 
 void CallContext::on_timer() {
     expire(Clock::now());
     if (!finished_ && !interrupted()) {
-        arm(std::min(stage_expiry_, total_expiry_));
+        arm(next_expiry());
     }
 }
 
@@ -84,16 +107,37 @@ void CallContext::interrupt(Cause cause) noexcept {
         return;
     }
     cause_ = cause;
+    trace_.interrupted(cause_code());
     // The coroutine that is resumed by this may drop the last other reference to the call.
     const std::shared_ptr<CallContext> self = shared_from_this();
     signal_.emit(asio::cancellation_type::terminal);
 }
 
 void CallContext::cancel(CancelReason reason) noexcept {
-    if (!finished_ && !interrupted()) {
+    if (finished_) {
+        return;
+    }
+    if (cause_ == Cause::attempt_timeout) {
+        // The coroutine unwinds already; now it must not go on afterwards.
+        reason_ = reason;
+        cause_ = Cause::cancelled;
+        trace_.interrupted(cause_code());
+    } else if (!interrupted()) {
         reason_ = reason;
         interrupt(Cause::cancelled);
     }
+}
+
+bool CallContext::recover() noexcept {
+    if (cause_ == Cause::attempt_timeout) {
+        cause_ = Cause::none;
+        trace_.interrupted(std::nullopt);
+        armed_ = Clock::time_point::max();
+    }
+    stage_ = Stage::none;
+    stage_expiry_ = Clock::time_point::max();
+    attempt_expiry_ = Clock::time_point::max();
+    return !interrupted();
 }
 
 void CallContext::post_from_anywhere(
@@ -118,6 +162,15 @@ void CallContext::post_from_anywhere(
 
 void CallContext::cancel_from_anywhere(CancelReason reason) noexcept {
     post_from_anywhere([](CallContext& self, CancelReason why) { self.cancel(why); }, reason);
+}
+
+std::shared_ptr<const std::atomic<bool>> CallContext::sign_of_life_from_anywhere() {
+    auto flag = std::make_shared<std::atomic<bool>>(false);
+    const std::lock_guard lock(gate_);
+    if (executor_) {
+        asio::post(executor_, [flag] { flag->store(true, std::memory_order_release); });
+    }
+    return flag;
 }
 
 void CallContext::cancelled_by(asio::cancellation_slot slot) {
@@ -157,8 +210,25 @@ asio::awaitable<void> CallContext::wait_notified(Stage stage) {
     notified_ = false;
 }
 
+asio::awaitable<void> CallContext::sleep(Stage stage, Clock::duration time) {
+    enter(stage);
+    if (!wakeup_) {
+        wakeup_.emplace(executor_);
+    }
+    const Clock::time_point end = Clock::now() + time;
+    while (Clock::now() < end) {
+        wakeup_->expires_at(end);
+        co_await wakeup_->async_wait(asio::as_tuple(asio::use_awaitable));
+        throw_if_interrupted();
+    }
+}
+
 void CallContext::finish() noexcept {
     finished_ = true;
+    if (!interrupted()) {
+        // Steps that are still going on die with the loop.
+        trace_.interrupted(Errc::loop_closed);
+    }
     timer_.reset();
     wakeup_.reset();
     // What co_spawn has left in the slot holds the executor.
@@ -167,8 +237,15 @@ void CallContext::finish() noexcept {
     executor_ = asio::any_io_executor();
 }
 
+Errc CallContext::cause_code() const noexcept {
+    if (cause_ != Cause::cancelled) {
+        return Errc::timeout;
+    }
+    return reason_ == CancelReason::closed ? Errc::process_closed : Errc::cancelled;
+}
+
 std::exception_ptr CallContext::cause_error() const {
-    if (cause_ == Cause::timeout) {
+    if (cause_ == Cause::timeout || cause_ == Cause::attempt_timeout) {
         return std::make_exception_ptr(Timeout(timed_out_stage_, timed_out_limit_));
     }
     if (reason_ == CancelReason::closed) {

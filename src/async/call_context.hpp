@@ -3,12 +3,15 @@
 #pragma once
 
 #include <llmproc/error.hpp>
+#include <llmproc/timeouts.hpp>
+#include "async/call_trace.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <memory>
@@ -19,7 +22,7 @@ namespace llmproc::async {
 
 using Clock = std::chrono::steady_clock;
 
-/// The one deadline and the one cancellation signal of a call.
+/// The limits and the one cancellation signal of a call.
 ///
 /// All sources that may end a call early (its time limits, the caller's cancellation slot or stop
 /// token, `close`) meet here: the first one is remembered as the cause and emits `terminal` into
@@ -27,10 +30,15 @@ using Clock = std::chrono::steady_clock;
 /// it threw into the typed cause. One timer serves all limits; it is armed again only when a new
 /// limit lies before the armed one.
 ///
+/// A limit of a stage or of an attempt ends that attempt only: `recover` makes the call usable
+/// again. Everything else ends the call.
+///
 /// Thread safety: used on its executor only, but for the members that end in `_from_anywhere`.
 class CallContext : public std::enable_shared_from_this<CallContext> {
 public:
-    /// `total` bounds the whole call; a limit beyond the clock's range means none.
+    /// Limits beyond the clock's range, and those that are not set, mean none.
+    CallContext(boost::asio::any_io_executor executor, const Timeouts& limits);
+    /// With a total limit only.
     CallContext(boost::asio::any_io_executor executor, std::chrono::milliseconds total);
     CallContext(const CallContext&) = delete;
     CallContext& operator=(const CallContext&) = delete;
@@ -38,10 +46,20 @@ public:
 
     const boost::asio::any_io_executor& executor() const noexcept { return executor_; }
     Stage stage() const noexcept { return stage_; }
+    CallTrace& trace() noexcept { return trace_; }
 
-    /// The next step of the call begins; `limit` bounds it beside the total limit.
+    /// The next step of the call begins, bounded by the limit of its stage.
     /// Every wait of a call happens inside a stage. Throws the cause if the call was ended.
-    void enter(Stage stage, std::optional<std::chrono::milliseconds> limit = std::nullopt);
+    void enter(Stage stage);
+    /// The attempt's limit begins to run, or ends.
+    void begin_attempt();
+    void end_attempt() noexcept { attempt_expiry_ = Clock::time_point::max(); }
+    /// After an exception: true if only the attempt was ended, by a limit of its own, or nothing
+    /// was; the call may then go on. A coroutine must reset its cancellation state afterwards.
+    bool recover() noexcept;
+
+    /// Waits for `time` in `stage`.
+    boost::asio::awaitable<void> sleep(Stage stage, Clock::duration time);
 
     /// Waits in `stage` until `notify` is called; returns at once if it was called since the last
     /// wait. One waiter at a time.
@@ -55,6 +73,9 @@ public:
     void cancel(CancelReason reason) noexcept;
     /// The same from any thread.
     void cancel_from_anywhere(CancelReason reason) noexcept;
+
+    /// A flag that becomes true once the call's executor has run a handler posted now.
+    std::shared_ptr<const std::atomic<bool>> sign_of_life_from_anywhere();
 
     /// Lets a terminal cancellation that comes through `slot` end the call with CancelReason::user.
     /// The slot may outlive the call.
@@ -74,12 +95,14 @@ public:
     void finish() noexcept;
 
 private:
-    enum class Cause { none, cancelled, timeout };
+    enum class Cause { none, cancelled, timeout, attempt_timeout };
 
+    Clock::time_point next_expiry() const noexcept;
     void arm(Clock::time_point expiry);
     void on_timer();
     void expire(Clock::time_point now);
     void interrupt(Cause cause) noexcept;
+    Errc cause_code() const noexcept;
     std::exception_ptr cause_error() const;
 
     void post_from_anywhere(void (*what)(CallContext&, CancelReason), CancelReason reason) noexcept;
@@ -89,11 +112,11 @@ private:
     std::optional<boost::asio::steady_timer> timer_;
     std::optional<boost::asio::steady_timer> wakeup_;  ///< Made by the first wait.
     boost::asio::cancellation_signal signal_;
+    const Timeouts limits_;
     Clock::time_point total_expiry_;
+    Clock::time_point attempt_expiry_ = Clock::time_point::max();
     Clock::time_point stage_expiry_ = Clock::time_point::max();
     Clock::time_point armed_ = Clock::time_point::max();
-    std::chrono::milliseconds total_limit_;
-    std::chrono::milliseconds stage_limit_{0};
     Stage stage_ = Stage::none;
     Stage timed_out_stage_ = Stage::none;
     std::chrono::milliseconds timed_out_limit_{0};
@@ -101,6 +124,7 @@ private:
     Cause cause_ = Cause::none;
     bool finished_ = false;
     bool notified_ = false;
+    CallTrace trace_;
 };
 
 /// The moment `delay` from now, or the end of time if that is beyond the clock's range.

@@ -27,10 +27,12 @@ asio::awaitable<FifoLock::Hold> FifoLock::acquire(CallContext& call) {
     if (held_) {
         line_.push_back(call.shared_from_this());
         const OnExit leaving([this, &call] { leave(call); });
+        StepTimer waiting(call.trace(), CallStep::wait, Stage::queue);
         while (granted_ != &call) {
             co_await call.wait_notified(Stage::queue);
         }
         granted_ = nullptr;
+        waiting.done();
         co_return Hold(*this);
     }
     held_ = true;

@@ -101,14 +101,17 @@ std::string_view to_string(Stage stage) noexcept {
     switch (stage) {
         case Stage::none: return "none";
         case Stage::queue: return "queue";
+        case Stage::rate_limit: return "rate limit";
         case Stage::pool: return "pool";
         case Stage::resolve: return "resolve";
         case Stage::connect: return "connect";
+        case Stage::proxy: return "proxy";
         case Stage::handshake: return "handshake";
         case Stage::write: return "write";
         case Stage::first_byte: return "first byte";
         case Stage::body: return "body";
         case Stage::consumer: return "consumer";
+        case Stage::retry: return "retry";
         case Stage::close: return "close";
         case Stage::total: return "total";
     }

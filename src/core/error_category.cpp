@@ -34,6 +34,7 @@ constexpr std::array code_table = {
     CodeRow{Errc::missing_api_key, "the API key is missing", auth},
     CodeRow{Errc::resolve_failed, "the host name could not be resolved", retry},
     CodeRow{Errc::connect_failed, "the connection could not be made", retry},
+    CodeRow{Errc::proxy_refused, "the proxy refused the tunnel", 0},
     CodeRow{Errc::tls_handshake_failed, "the TLS handshake failed", 0},
     CodeRow{Errc::certificate_invalid, "the server's certificate is not trusted", 0},
     CodeRow{Errc::certificate_host, "the server's certificate is for another host", 0},

@@ -1,11 +1,10 @@
 #include "net/connection.hpp"
 
-#include <openssl/bio.h>
+#include "net/tls_errors.hpp"
+
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,81 +18,12 @@ namespace llmproc::net {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-/// OpenSSL's own socket BIO uses write(2), which raises SIGPIPE.
-struct Connection::WireBio {
-    static BIO* make(Wire& wire) {
-        BIO* const bio = BIO_new(method());
-        if (bio == nullptr) {
-            throw LLMError(Errc::internal, "OpenSSL: cannot make a BIO: " + take_ssl_error());
-        }
-        BIO_set_data(bio, &wire);
-        BIO_set_init(bio, 1);
-        return bio;
-    }
+namespace {
 
-private:
-    static const BIO_METHOD* method() {
-        static const BIO_METHOD* const instance = make_method();
-        return instance;
-    }
+constexpr const char* missed_hint =
+    " (it had asked for a client certificate; if it requires one, set connection.client_cert)";
 
-    static const BIO_METHOD* make_method() {
-        BIO_METHOD* const made =
-            BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "llmproc");
-        if (made == nullptr) {
-            throw LLMError(Errc::internal, "OpenSSL: cannot make a BIO: " + take_ssl_error());
-        }
-        BIO_meth_set_read(made, &WireBio::read);
-        BIO_meth_set_write(made, &WireBio::write);
-        BIO_meth_set_ctrl(made, &WireBio::control);
-        return made;
-    }
-
-    static bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
-
-    static int read(BIO* bio, char* data, int size) {
-        Wire& wire = *static_cast<Wire*>(BIO_get_data(bio));
-        BIO_clear_retry_flags(bio);
-        ssize_t count = 0;
-        do {
-            count = ::recv(wire.descriptor, data, static_cast<std::size_t>(size), 0);
-        } while (count < 0 && errno == EINTR);
-        if (count < 0) {
-            if (would_block(errno)) {
-                BIO_set_retry_read(bio);
-            } else {
-                wire.error = errno;
-            }
-        }
-        wire.ended = wire.ended || (count == 0 && size > 0);
-        return static_cast<int>(count);
-    }
-
-    static int write(BIO* bio, const char* data, int size) {
-        Wire& wire = *static_cast<Wire*>(BIO_get_data(bio));
-        BIO_clear_retry_flags(bio);
-        ssize_t count = 0;
-        do {
-            count = ::send(wire.descriptor, data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
-        } while (count < 0 && errno == EINTR);
-        if (count < 0) {
-            if (would_block(errno)) {
-                BIO_set_retry_write(bio);
-            } else {
-                wire.error = errno;
-            }
-        }
-        return static_cast<int>(count);
-    }
-
-    static long control(BIO* bio, int command, long /*number*/, void* /*pointer*/) {
-        switch (command) {
-            case BIO_CTRL_FLUSH: return 1;
-            case BIO_CTRL_EOF: return static_cast<Wire*>(BIO_get_data(bio))->ended ? 1 : 0;
-            default: return 0;
-        }
-    }
-};
+}  // namespace
 
 Connection::~Connection() {
     close();
@@ -105,58 +35,25 @@ Step Connection::fail(int error_number) {
     return Step{StepState::failed, 0};
 }
 
-Step Connection::start_connect(const asio::any_io_executor& executor, const tcp::endpoint& peer) {
-    socket_.reset();
-    const tcp protocol = peer.protocol();
-    const int descriptor = ::socket(
-        protocol.family(),
-        SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-        protocol.protocol()
-    );
-    if (descriptor < 0) {
-        return fail(errno);
-    }
-    const int on = 1;
-    // Best effort: without it requests are only slower.
-    (void)::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    socket_.emplace(executor);
-    boost::system::error_code error;
-    socket_->assign(protocol, descriptor, error);
-    if (error) {
-        ::close(descriptor);
-        socket_.reset();
-        error_ = error;
-        failure_ = error.message();
-        return Step{StepState::failed, 0};
-    }
-    wire_ = Wire{descriptor, 0, false};
-    if (::connect(descriptor, peer.data(), static_cast<socklen_t>(peer.size())) == 0) {
-        return Step{};
-    }
-    return errno == EINPROGRESS || errno == EINTR ? Step{StepState::want_write, 0} : fail(errno);
+void Connection::adopt(tcp::socket connected) {
+    socket_.emplace(std::move(connected));
+    wire_ = WireEnd{socket_->native_handle(), 0, false};
+    write_waited_ = true;
 }
 
-Step Connection::finish_connect() {
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (::getsockopt(wire_.descriptor, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
-        return fail(errno);
+void Connection::start_tls(
+    const TlsContext& context,
+    const std::string& host,
+    const std::string& resume_key
+) {
+    if (ssl_) {
+        outer_ = std::move(ssl_);
+        wire_.below = outer_.get();
+        wire_.below_secured = std::exchange(secured_, false);
     }
-    if (error != 0) {
-        return fail(error);
-    }
-    sockaddr_storage peer = {};
-    size = sizeof peer;
-    // A wake-up without a result is no connection yet.
-    if (::getpeername(wire_.descriptor, reinterpret_cast<sockaddr*>(&peer), &size) != 0) {
-        return errno == ENOTCONN ? Step{StepState::want_write, 0} : fail(errno);
-    }
-    return Step{};
-}
-
-void Connection::start_tls(const TlsContext& context, const std::string& host) {
-    ssl_ = make_ssl(context, host);
-    BIO* const bio = WireBio::make(wire_);
+    ssl_ = make_ssl(context, host, resume_key);
+    const bool inside = outer_ != nullptr;
+    BIO* const bio = inside ? make_tunnel_bio(wire_) : make_wire_bio(wire_);
     SSL_set_bio(ssl_.get(), bio, bio);
 }
 
@@ -171,16 +68,23 @@ Step Connection::ssl_step(int result, std::size_t bytes) {
         default: break;
     }
     secured_ = false;
-    if (wire_.error != 0) {
+    const bool missed = certificate_missed(ssl_.get());
+    if (wire_.error != 0 || wire_.ended) {
         ERR_clear_error();
-        return fail(std::exchange(wire_.error, 0));
+        Step step{StepState::cut, 0};
+        if (wire_.error != 0) {
+            step = fail(std::exchange(wire_.error, 0));
+        } else {
+            failure_ = "the server closed the connection without a TLS close_notify";
+        }
+        if (missed) {
+            failure_ += missed_hint;
+        }
+        return step;
     }
-    if (wire_.ended) {
-        ERR_clear_error();
-        failure_ = "the server closed the connection without a TLS close_notify";
-        return Step{StepState::cut, 0};
-    }
-    failure_ = "TLS: " + take_ssl_error();
+    TlsFailure reason = take_tls_failure(missed);
+    failure_ = std::move(reason.text);
+    refused_ = reason.refused;
     error_ = boost::system::errc::make_error_code(boost::system::errc::protocol_error);
     return Step{StepState::failed, 0};
 }
@@ -188,29 +92,24 @@ Step Connection::ssl_step(int result, std::size_t bytes) {
 Step Connection::handshake_step() {
     ERR_clear_error();
     const Step step = ssl_step(SSL_do_handshake(ssl_.get()), 0);
-    secured_ = step.state == StepState::done;
-    return step;
+    secured_ = step.state == StepState::done && finish_resumption(ssl_.get());
+    return step.state == StepState::done && !secured_ ? Step{StepState::failed, 0} : step;
 }
 
 Errc Connection::handshake_error(StepState state, std::string& text) const {
     const long verified = SSL_get_verify_result(ssl_.get());
-    if (verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-        text = "the server's certificate is not for this host; check the host name in "
-               "model.base_url";
-        return Errc::certificate_host;
-    }
     if (verified != X509_V_OK) {
-        text = std::string("the server's certificate is not trusted: ") +
-               X509_verify_cert_error_string(verified) +
-               "; if you trust its issuer, name the issuer's PEM file in connection.ca_file";
-        return Errc::certificate_invalid;
+        return certificate_error(verified, text);
     }
     if (state == StepState::failed) {
         text = "the TLS handshake failed: " + failure_;
     } else {
         text = "the server closed the connection during the TLS handshake";
+        text += certificate_missed(ssl_.get()) ? missed_hint : "";
     }
-    text += "; check that it serves https (TLS 1.2 or newer) on this port";
+    if (!refused_) {
+        text += "; check that it serves https (TLS 1.2 or newer) on this port";
+    }
     return Errc::tls_handshake_failed;
 }
 
@@ -276,12 +175,17 @@ Step Connection::try_write(std::string_view bytes) {
     return errno == EAGAIN || errno == EWOULDBLOCK ? Step{StepState::want_write, 0} : fail(errno);
 }
 
+bool Connection::has_buffered_input() const {
+    return (ssl_ && SSL_has_pending(ssl_.get()) != 0) ||
+           (outer_ && SSL_has_pending(outer_.get()) != 0);
+}
+
 bool Connection::looks_alive() {
     if (!socket_) {
         return false;
     }
     char byte = 0;
-    if (!ssl_ || SSL_has_pending(ssl_.get()) == 0) {
+    if (!has_buffered_input()) {
         ssize_t count = 0;
         do {
             count = ::recv(wire_.descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -306,8 +210,13 @@ void Connection::close() noexcept {
     }
     secured_ = false;
     ssl_.reset();
+    if (outer_ && wire_.below_secured && socket_) {
+        SSL_shutdown(outer_.get());
+        ERR_clear_error();
+    }
+    outer_.reset();
     socket_.reset();
-    wire_.descriptor = -1;
+    wire_ = WireEnd();
 }
 
 }  // namespace llmproc::net

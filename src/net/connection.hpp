@@ -3,9 +3,9 @@
 #pragma once
 
 #include <llmproc/error.hpp>
+#include "net/tls_bio.hpp"
 #include "net/tls_context.hpp"
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -43,14 +43,15 @@ public:
     Connection& operator=(const Connection&) = delete;
     ~Connection();
 
-    /// Starts to connect; `want_write`: wait, then call `finish_connect`.
-    Step start_connect(
-        const boost::asio::any_io_executor& executor,
-        const boost::asio::ip::tcp::endpoint& peer
+    /// Takes over a socket that was connected elsewhere.
+    void adopt(boost::asio::ip::tcp::socket connected);
+    /// Adds TLS to a connected socket; the second time, inside the TLS of the first: to an origin
+    /// through the tunnel of an https proxy. Throws as `make_ssl`.
+    void start_tls(
+        const TlsContext& context,
+        const std::string& host,
+        const std::string& resume_key
     );
-    Step finish_connect();
-    /// Adds TLS to a connected socket. Throws as `make_ssl`.
-    void start_tls(const TlsContext& context, const std::string& host);
     Step handshake_step();
     /// What a failed handshake means: a code and a text with the remedy.
     Errc handshake_error(StepState state, std::string& text) const;
@@ -62,11 +63,20 @@ public:
     /// Why the last step failed.
     const std::string& failure() const noexcept { return failure_; }
     const boost::system::error_code& error() const noexcept { return error_; }
+    /// Whether the server has refused us by a TLS alert, so that trying again is of no use. TLS 1.3
+    /// servers judge a client certificate, or its absence, after our handshake is complete.
+    bool refused() const noexcept { return refused_; }
+    /// Whether the TLS handshake took up an earlier session. Precondition: it is complete.
+    bool resumed() const noexcept { return ssl_ && SSL_session_reused(ssl_.get()) != 0; }
+    /// "TLSv1.3"; empty without TLS.
+    std::string_view tls_version() const noexcept {
+        return ssl_ ? std::string_view(SSL_get_version(ssl_.get())) : std::string_view();
+    }
 
     bool ready() const noexcept { return ready_; }
     /// Whether an idle connection may be used: still open, and the server has said nothing.
     bool looks_alive();
-    /// The socket to wait on. Precondition: connecting or connected.
+    /// The socket to wait on. Precondition: connected.
     boost::asio::ip::tcp::socket& socket() noexcept { return *socket_; }
     /// To be called before a wait for writing.
     void note_write_wait() noexcept { write_waited_ = true; }
@@ -77,23 +87,20 @@ public:
 
 private:
     friend class ConnectionRegistry;
-    struct Wire {
-        int descriptor = -1;
-        int error = 0;
-        bool ended = false;
-    };
-    struct WireBio;
 
     Step fail(int error_number);
     Step ssl_step(int result, std::size_t bytes);
+    bool has_buffered_input() const;
 
     std::optional<boost::asio::ip::tcp::socket> socket_;
-    Wire wire_;
+    WireEnd wire_;
+    SslPtr outer_;  ///< TLS to an https proxy, with that to the origin inside.
     SslPtr ssl_;
     std::string failure_;
     boost::system::error_code error_;
     std::size_t registry_index_ = 0;
     bool ready_ = false;
+    bool refused_ = false;
     bool secured_ = false;  ///< The handshake is complete and TLS has not failed since.
     bool write_waited_ = false;
 };

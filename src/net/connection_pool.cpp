@@ -1,19 +1,14 @@
 #include "net/connection_pool.hpp"
 
-#include "net/idle_list.hpp"
+#include "net/pool_wait.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
+#include <iterator>
 #include <new>
-#include <optional>
 #include <utility>
 
 namespace llmproc::net {
@@ -22,334 +17,182 @@ namespace asio = boost::asio;
 
 namespace {
 
-using ConnectionPtr = std::unique_ptr<Connection>;
-
 constexpr std::chrono::seconds sweep_interval{5};
 
-/// A call in the queue. `granted` and `connection` are guarded by the pool's mutex.
-struct Waiter {
-    explicit Waiter(const asio::any_io_executor& own) : executor(own), timer(own) {
-        timer.expires_at(asio::steady_timer::time_point::max());
-    }
-    asio::any_io_executor executor;
-    asio::steady_timer timer;
-    ConnectionPtr connection;
-    bool granted = false;
-};
+std::unique_ptr<PoolEntry> entry_of(PoolItemPtr item) noexcept {
+    // The pool's ledger holds nothing else.
+    return std::unique_ptr<PoolEntry>(static_cast<PoolEntry*>(item.release()));
+}
 
 }  // namespace
-
-/// The connections of one origin; guarded by the pool's mutex.
-struct PooledHost {
-    PooledHost(std::string own_key, const Origin& origin, const NetSettings& settings)
-        : key(std::move(own_key)),
-          tls(origin.tls),
-          max_connections(std::max<std::size_t>(settings.max_connections_per_host, 1)),
-          idle_timeout(settings.idle_timeout) {}
-
-    std::string key;
-    std::shared_ptr<TlsContext> tls;  ///< Part of the key: its address must stay taken.
-    std::size_t max_connections;
-    std::chrono::milliseconds idle_timeout;  ///< Of the last user.
-    std::size_t in_use = 0;
-    IdleList<ConnectionPtr> idle;
-    std::deque<std::shared_ptr<Waiter>> waiters;
-};
-
-void ConnectionRegistry::add(Connection& connection) {
-    connection.registry_index_ = members_.size();
-    members_.push_back(&connection);
-}
-
-void ConnectionRegistry::remove(Connection& connection) noexcept {
-    const std::size_t index = connection.registry_index_;
-    if (index >= members_.size() || members_[index] != &connection) {
-        return;
-    }
-    members_[index] = members_.back();
-    members_[index]->registry_index_ = index;
-    members_.pop_back();
-}
-
-void ConnectionRegistry::close_all() noexcept {
-    for (Connection* const connection : members_) {
-        connection->close();
-    }
-    members_.clear();
-}
-
-PooledConnection::PooledConnection(
-    std::shared_ptr<ConnectionPool> pool,
-    std::shared_ptr<PooledHost> host,
-    ConnectionPtr connection
-) noexcept
-    : pool_(std::move(pool)),
-      host_(std::move(host)),
-      connection_(std::move(connection)) {}
-
-PooledConnection& PooledConnection::operator=(PooledConnection&& other) noexcept {
-    if (this != &other) {
-        release(!touched_);
-        pool_ = std::move(other.pool_);
-        host_ = std::move(other.host_);
-        connection_ = std::move(other.connection_);
-        touched_ = other.touched_;
-    }
-    return *this;
-}
-
-PooledConnection::~PooledConnection() {
-    release(!touched_);
-}
-
-void PooledConnection::release(bool reusable) noexcept {
-    if (pool_) {
-        const std::shared_ptr<ConnectionPool> pool = std::move(pool_);
-        pool_.reset();
-        pool->give_back(host_, std::move(connection_), reusable);
-        host_.reset();
-    }
-}
-
-void PooledConnection::renew() {
-    pool_->replace(connection_);
-}
 
 ConnectionPool::~ConnectionPool() {
     shutdown();
 }
 
-void ConnectionPool::throw_closed() {
-    throw LLMError(Errc::loop_closed, "the io_context of these connections is being destroyed");
-}
-
-ConnectionPool::HostPtr ConnectionPool::host_of(const Origin& origin, const NetSettings& settings) {
-    const auto known = hosts_.find(origin.key);
-    if (known != hosts_.end()) {
-        known->second->idle_timeout = settings.idle_timeout;
-        return known->second;
+void ConnectionPool::check_open() const {
+    if (closed_) {
+        throw LLMError(Errc::loop_closed, "the io_context of these connections is being destroyed");
     }
-    auto host = std::make_shared<PooledHost>(origin.key, origin, settings);
-    hosts_.emplace(origin.key, host);
-    return host;
 }
 
-void ConnectionPool::sweep(async::Clock::time_point now, std::vector<ConnectionPtr>& dropped) {
+ConnectionPool::HostPtr ConnectionPool::host_of(const Origin& origin, const PoolDemand& demand) {
+    auto known = hosts_.find(origin.key);
+    if (known == hosts_.end()) {
+        auto host = std::make_shared<PooledHost>(origin, demand.max_lent);
+        known = hosts_.emplace(origin.key, std::move(host)).first;
+    }
+    known->second->account.idle.limits = demand.limits;
+    return known->second;
+}
+
+void ConnectionPool::sweep(PoolTime now, PoolDiscards& dropped) {
     if (now < next_sweep_) {
         return;
     }
     next_sweep_ = now + sweep_interval;
+    ledger_.drop_unusable(now, dropped);
     for (auto entry = hosts_.begin(); entry != hosts_.end();) {
-        PooledHost& host = *entry->second;
-        counts_.discarded += host.idle.drop_expired(now, host.idle_timeout, dropped);
-        const bool unused = host.idle.empty() && host.in_use == 0 && host.waiters.empty();
-        entry = unused ? hosts_.erase(entry) : std::next(entry);
+        entry = entry->second->account.unused() ? hosts_.erase(entry) : std::next(entry);
+    }
+}
+
+ConnectionPool::EntryPtr ConnectionPool::make_entry(PoolTime now) {
+    auto entry = std::make_unique<PoolEntry>(now);
+    lent_.reserve(ledger_.total());
+    lent_.add(entry->connection);
+    return entry;
+}
+
+ConnectionPool::EntryPtr ConnectionPool::admit(
+    PooledHost& host,
+    const PoolDemand& demand,
+    PoolTime now,
+    PoolDiscards& dropped
+) {
+    for (;;) {
+        PoolGrant grant = ledger_.admit(host.account, demand, now, dropped);
+        if (!grant.granted) {
+            return nullptr;
+        }
+        EntryPtr entry = entry_of(std::move(grant.item));
+        if (!entry) {
+            try {
+                return make_entry(now);
+            } catch (...) {
+                ledger_.give_back(host.account, nullptr);
+                throw;
+            }
+        }
+        if (entry->connection.looks_alive()) {
+            lent_.add(entry->connection);
+            ++counts_.reused;
+            return entry;
+        }
+        dropped.add(std::move(entry));
+        ledger_.give_back(host.account, nullptr);
     }
 }
 
 PooledConnection ConnectionPool::try_acquire(const Origin& origin, const NetSettings& settings) {
-    std::vector<ConnectionPtr> dropped;  // Closed after the lock is gone.
-    const async::Clock::time_point now = async::Clock::now();
-    std::unique_lock lock(mutex_);
-    if (closed_) {
-        throw_closed();
-    }
+    PoolDiscards dropped;  // Closed after the lock is gone.
+    const PoolDemand demand(settings);
+    const PoolTime now = async::Clock::now();
+    const std::lock_guard lock(mutex_);
+    check_open();
     sweep(now, dropped);
-    const HostPtr host = host_of(origin, settings);
-    if (!host->waiters.empty() || host->in_use >= host->max_connections) {
+    HostPtr host = host_of(origin, demand);
+    EntryPtr entry = admit(*host, demand, now, dropped);
+    counts_.discarded += dropped.size();
+    if (!entry) {
         return {};
     }
-    for (;;) {
-        std::optional<ConnectionPtr> idle = host->idle.take(now, host->idle_timeout);
-        const bool reused = idle.has_value();
-        if (!reused) {
-            counts_.discarded += host->idle.drop_expired(now, host->idle_timeout, dropped);
-        } else if (!(*idle)->looks_alive()) {
-            ++counts_.discarded;
-            dropped.push_back(std::move(*idle));
-            continue;
-        }
-        ConnectionPtr connection = reused ? std::move(*idle) : std::make_unique<Connection>();
-        lent_.add(*connection);
-        ++host->in_use;
-        counts_.reused += reused ? 1U : 0U;
-        return {shared_from_this(), host, std::move(connection)};
+    return {shared_from_this(), std::move(host), std::move(entry)};
+}
+
+void ConnectionPool::hand_over(PoolWaiter& waiter, PoolGrant& grant) noexcept {
+    waiter.granted = true;
+    waiter.entry = entry_of(std::move(grant.item));
+    if (waiter.entry) {
+        lent_.add(waiter.entry->connection);
     }
 }
 
-/// A place in the queue. Whatever ends the wait, the place is given up and a grant handed on.
-class PoolWait {
-public:
-    PoolWait(ConnectionPool& pool, std::shared_ptr<PooledHost> host, std::shared_ptr<Waiter> waiter)
-        : pool_(pool.shared_from_this()),
-          host_(std::move(host)),
-          waiter_(std::move(waiter)) {}
-    PoolWait(const PoolWait&) = delete;
-    PoolWait& operator=(const PoolWait&) = delete;
-    ~PoolWait() {
-        {
-            const std::lock_guard lock(pool_->mutex_);
-            if (!waiter_->granted) {
-                std::erase(host_->waiters, waiter_);
-                return;
-            }
-        }
-        // Granted but not taken: the lease hands it on.
-        const PooledConnection lease = take();
-    }
-
-    asio::steady_timer& timer() noexcept { return waiter_->timer; }
-    bool granted() const {
-        const std::lock_guard lock(pool_->mutex_);
-        return waiter_->granted;
-    }
-    PooledConnection take() {
-        const std::lock_guard lock(pool_->mutex_);
-        waiter_->granted = false;
-        return {pool_, host_, std::move(waiter_->connection)};
-    }
-
-    static std::unique_ptr<PoolWait> join(
-        ConnectionPool& pool,
-        const Origin& origin,
-        const NetSettings& settings,
-        std::shared_ptr<Waiter> waiter
-    ) {
-        const std::lock_guard lock(pool.mutex_);
-        if (pool.closed_) {
-            ConnectionPool::throw_closed();
-        }
-        const ConnectionPool::HostPtr host = pool.host_of(origin, settings);
-        auto place = std::make_unique<PoolWait>(pool, host, waiter);
-        if (host->waiters.empty() && host->in_use < host->max_connections) {
-            // A slot became free since the caller looked.
-            waiter->connection = std::make_unique<Connection>();
-            pool.lent_.add(*waiter->connection);
-            ++host->in_use;
-            waiter->granted = true;
-        } else {
-            host->waiters.push_back(std::move(waiter));
-        }
-        return place;
-    }
-
-private:
-    std::shared_ptr<ConnectionPool> pool_;
-    std::shared_ptr<PooledHost> host_;
-    std::shared_ptr<Waiter> waiter_;
-};
-
-asio::awaitable<PooledConnection> ConnectionPool::acquire(
-    async::CallContext& call,
-    const Origin& origin,
-    const NetSettings& settings
-) {
-    PooledConnection lease = try_acquire(origin, settings);
-    if (lease) {
-        co_return lease;
-    }
-    call.enter(Stage::pool);
-    auto waiter = std::make_shared<Waiter>(call.executor());
-    const std::unique_ptr<PoolWait> place =
-        PoolWait::join(*this, origin, settings, std::move(waiter));
-    while (!place->granted()) {
-        const auto [error] = co_await place->timer().async_wait(asio::as_tuple(asio::deferred));
-        // The timer is moved to the past by a grant only; anything else ends the call.
-        if (error && !place->granted()) {
-            throw boost::system::system_error(asio::error::operation_aborted);
+void ConnectionPool::serve_waiting(PoolTime now, PoolDiscards& dropped) noexcept {
+    PoolGrant grant;
+    while (PoolTicket* const ticket = ledger_.serve_next(now, grant, dropped)) {
+        auto& waiter = static_cast<PoolWaiter&>(*ticket);
+        hand_over(waiter, grant);
+        try {
+            asio::post(waiter.executor, [next = waiter.shared_from_this()] {
+                next->timer.expires_at(asio::steady_timer::time_point::min());
+            });
+        } catch (const std::bad_alloc&) {
+            // Granted, but without the memory to wake it: its deadline hands the grant on.
+            continue;
         }
     }
-    lease = place->take();
-    if (lease->ready()) {
-        if (lease->looks_alive()) {
-            count_reused();
-        } else {
-            count_discarded();
-            lease.renew();
-        }
-    }
-    co_return lease;
 }
 
 void ConnectionPool::give_back(
-    const HostPtr& host,
-    ConnectionPtr connection,
+    PooledHost& host,
+    EntryPtr entry,
+    bool used,
     bool reusable
 ) noexcept {
+    const PoolTime now = async::Clock::now();
     const std::lock_guard lock(mutex_);
-    lent_.remove(*connection);
+    if (entry) {
+        lent_.remove(entry->connection);
+    }
     if (closed_) {
         return;
     }
-    try {
-        const bool keep = reusable && connection->ready();
-        if (!keep) {
-            // Closed inside the lock: afterwards the io_context may be gone.
-            connection.reset();
-        }
-        if (host->waiters.empty()) {
-            --host->in_use;
-            if (keep) {
-                host->idle.put(std::move(connection), async::Clock::now());
-            }
-            return;
-        }
-        if (!connection) {
-            connection = std::make_unique<Connection>();
-        }
-        lent_.add(*connection);
-        const std::shared_ptr<Waiter> next = std::move(host->waiters.front());
-        host->waiters.pop_front();
-        next->connection = std::move(connection);
-        next->granted = true;
-        asio::post(next->executor, [next] {
-            next->timer.expires_at(asio::steady_timer::time_point::min());
-        });
-    } catch (const std::bad_alloc&) {
-        // The slot is lost with the memory for it; the waiting calls still have their deadlines.
-        return;
+    PoolAccount& account = host.account;
+    const bool rested = used && entry && entry->life.rest(now, account.idle.limits.max_age);
+    const bool keep = reusable && entry && entry->connection.ready() && (rested || !used);
+    if (!keep) {
+        // Closed inside the lock, as what is dropped: afterwards the io_context may be gone.
+        entry.reset();
     }
+    ledger_.give_back(account, std::move(entry));
+    PoolDiscards dropped;
+    serve_waiting(now, dropped);
+    counts_.discarded += dropped.size();
 }
 
-void ConnectionPool::replace(ConnectionPtr& connection) {
-    auto fresh = std::make_unique<Connection>();
+void ConnectionPool::replace(EntryPtr& entry) {
+    auto fresh = std::make_unique<PoolEntry>(async::Clock::now());
     const std::lock_guard lock(mutex_);
-    if (closed_) {
-        throw_closed();
-    }
-    lent_.remove(*connection);
-    connection = std::move(fresh);
-    lent_.add(*connection);
+    check_open();
+    lent_.remove(entry->connection);
+    entry = std::move(fresh);
+    lent_.add(entry->connection);
+}
+
+void ConnectionPool::count(std::uint64_t ConnectionStats::*counter) noexcept {
+    const std::lock_guard lock(mutex_);
+    ++(counts_.*counter);
 }
 
 void ConnectionPool::count_opened() noexcept {
-    const std::lock_guard lock(mutex_);
-    ++counts_.opened;
+    count(&ConnectionStats::opened);
 }
 
 void ConnectionPool::count_handshake() noexcept {
-    const std::lock_guard lock(mutex_);
-    ++counts_.handshakes;
+    count(&ConnectionStats::handshakes);
 }
 
-void ConnectionPool::count_reused() noexcept {
-    const std::lock_guard lock(mutex_);
-    ++counts_.reused;
-}
-
-void ConnectionPool::count_discarded() noexcept {
-    const std::lock_guard lock(mutex_);
-    ++counts_.discarded;
+void ConnectionPool::count_resumed() noexcept {
+    count(&ConnectionStats::resumed);
 }
 
 ConnectionStats ConnectionPool::stats() const {
     const std::lock_guard lock(mutex_);
     ConnectionStats now = counts_;
-    for (const auto& [key, host] : hosts_) {
-        now.idle += host->idle.size();
-        now.in_use += host->in_use;
-        now.waiting += host->waiters.size();
-    }
+    now.idle = ledger_.idle();
+    now.in_use = ledger_.lent();
+    now.waiting = ledger_.waiting();
     return now;
 }
 
@@ -357,10 +200,7 @@ void ConnectionPool::shutdown() noexcept {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     lent_.close_all();
-    for (const auto& [key, host] : hosts_) {
-        host->idle.clear();
-        host->waiters.clear();
-    }
+    ledger_.clear();
 }
 
 }  // namespace llmproc::net

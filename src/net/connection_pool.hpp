@@ -1,12 +1,16 @@
 /// @file
-/// The connections of one io_context: kept alive, bounded per origin, handed out in order.
+/// The connections of one io_context: kept alive, bounded per origin and in all, handed out in
+/// order.
 #pragma once
 
 #include <llmproc/stats.hpp>
 #include "async/call_context.hpp"
 #include "net/connection.hpp"
+#include "net/idle_list.hpp"
 #include "net/net_settings.hpp"
 #include "net/origin.hpp"
+#include "net/pool_ledger.hpp"
+#include "wire/keep_alive.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -22,14 +26,22 @@ namespace llmproc::net {
 
 class ConnectionPool;
 struct PooledHost;
+struct PoolWaiter;
+
+/// A connection as the pool keeps it.
+struct PoolEntry final : PoolItem {
+    explicit PoolEntry(PoolTime opened) noexcept : PoolItem(opened) {}
+    Connection connection;
+};
 
 /// The connections that are lent out, so that they can be closed when the io_context goes away.
 class ConnectionRegistry {
 public:
+    /// Afterwards `add` does not allocate while there are at most `count` members.
+    void reserve(std::size_t count);
     void add(Connection& connection);
     void remove(Connection& connection) noexcept;
     void close_all() noexcept;
-    std::size_t size() const noexcept { return members_.size(); }
 
 private:
     std::vector<Connection*> members_;
@@ -42,7 +54,7 @@ public:
     PooledConnection(
         std::shared_ptr<ConnectionPool> pool,
         std::shared_ptr<PooledHost> host,
-        std::unique_ptr<Connection> connection
+        std::unique_ptr<PoolEntry> entry
     ) noexcept;
     PooledConnection(PooledConnection&& other) noexcept = default;
     PooledConnection& operator=(PooledConnection&& other) noexcept;
@@ -50,24 +62,30 @@ public:
 
     /// Whether this holds a slot.
     explicit operator bool() const noexcept { return pool_ != nullptr; }
-    Connection& operator*() const noexcept { return *connection_; }
-    Connection* operator->() const noexcept { return connection_.get(); }
+    Connection& operator*() const noexcept { return entry_->connection; }
+    Connection* operator->() const noexcept { return &entry_->connection; }
 
     /// The connection is being used: if nothing else is said it is closed at the end.
-    void touch() noexcept { touched_ = true; }
+    void touch() noexcept;
+    /// The server's `Keep-Alive` header; to be called before `release`.
+    void note_keep_alive(const wire::KeepAlive& hint) noexcept { entry_->life.note(hint); }
     /// Closes the connection and takes an unconnected one for the same slot.
     void renew();
-    /// Gives slot and connection back; one that is not `reusable` is closed.
+    /// Gives slot and connection back; one that is not `reusable`, or too old, is closed.
     void release(bool reusable) noexcept;
     ConnectionPool& pool() const noexcept { return *pool_; }
 
 private:
     std::shared_ptr<ConnectionPool> pool_;
     std::shared_ptr<PooledHost> host_;
-    std::unique_ptr<Connection> connection_;
+    std::unique_ptr<PoolEntry> entry_;
     bool touched_ = false;
 };
 
+/// Limits: `max_connections_per_host` per origin; in all, lent and idle, the `max_connections` of
+/// the client that opens one, but never less than its limit per host. Idle connections of other
+/// origins give way, the oldest first. What `PoolLedger` decides is done here.
+///
 /// Thread safety: all members may be called from any thread; the mutex is held for list operations
 /// and for closing what is given back, never while anything waits.
 class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
@@ -80,7 +98,8 @@ public:
     /// An idle connection that looks alive, or a slot for a new one, or nothing: all are in use.
     /// Throws LLMError{loop_closed}.
     PooledConnection try_acquire(const Origin& origin, const NetSettings& settings);
-    /// The same, but waits for its turn (stage `pool`), first come, first served.
+    /// The same, but waits for its turn (stage `pool`): the earliest of those who can be served is
+    /// served, whatever its origin.
     /// Lifetime: all arguments must outlive the wait.
     boost::asio::awaitable<PooledConnection> acquire(
         async::CallContext& call,
@@ -91,6 +110,7 @@ public:
     ConnectionStats stats() const;
     void count_opened() noexcept;
     void count_handshake() noexcept;
+    void count_resumed() noexcept;
     /// Closes everything for good; the io_context is going away.
     void shutdown() noexcept;
 
@@ -98,24 +118,27 @@ private:
     friend class PooledConnection;
     friend class PoolWait;
     using HostPtr = std::shared_ptr<PooledHost>;
+    using EntryPtr = std::unique_ptr<PoolEntry>;
 
-    HostPtr host_of(const Origin& origin, const NetSettings& settings);
-    void sweep(async::Clock::time_point now, std::vector<std::unique_ptr<Connection>>& dropped);
-    void give_back(
-        const HostPtr& host,
-        std::unique_ptr<Connection> connection,
-        bool reusable
-    ) noexcept;
-    void replace(std::unique_ptr<Connection>& connection);
-    void count_reused() noexcept;
-    void count_discarded() noexcept;
-    [[noreturn]] static void throw_closed();
+    // With the mutex held.
+    HostPtr host_of(const Origin& origin, const PoolDemand& demand);
+    void sweep(PoolTime now, PoolDiscards& dropped);
+    EntryPtr admit(PooledHost& host, const PoolDemand& demand, PoolTime now, PoolDiscards& dropped);
+    EntryPtr make_entry(PoolTime now);
+    void hand_over(PoolWaiter& waiter, PoolGrant& grant) noexcept;
+    void serve_waiting(PoolTime now, PoolDiscards& dropped) noexcept;
+    void check_open() const;
+
+    void give_back(PooledHost& host, EntryPtr entry, bool used, bool reusable) noexcept;
+    void replace(EntryPtr& entry);
+    void count(std::uint64_t ConnectionStats::*counter) noexcept;
 
     mutable std::mutex mutex_;
     std::unordered_map<std::string, HostPtr> hosts_;
+    PoolLedger ledger_;  // After the hosts: its items point into them.
     ConnectionRegistry lent_;
     ConnectionStats counts_;
-    async::Clock::time_point next_sweep_ = async::Clock::time_point::min();
+    PoolTime next_sweep_ = PoolTime::min();
     bool closed_ = false;
 };
 

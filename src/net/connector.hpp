@@ -30,10 +30,13 @@ struct ConnectPlan {
     std::shared_ptr<HttpCounters> counters;
 };
 
-/// Resolves, connects and verifies (stages resolve, connect, handshake), the addresses in order.
+/// The whole way to a connection that is ready: finds and races the addresses of the first hop
+/// (stages resolve, connect), which is the proxy if there is one, shakes hands with an https proxy,
+/// opens the tunnel (proxy), and shakes hands with the origin (handshake). Reports every step.
 /// Lifetime: all arguments must outlive the wait.
 /// Throws LLMError{resolve_failed, connect_failed, limit_reached, tls_handshake_failed,
-/// certificate_invalid, certificate_host}; operation_aborted when cancelled.
+/// certificate_invalid, certificate_host} and those of `open_tunnel`; operation_aborted when
+/// cancelled.
 boost::asio::awaitable<void> open_connection(
     async::CallContext& call,
     PooledConnection& lease,

@@ -2,6 +2,7 @@
 
 #include <llmproc/stats.hpp>
 #include "net/connection_pool.hpp"
+#include "net/rate_limiter.hpp"
 
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
@@ -48,6 +49,7 @@ ContextService::ContextService(asio::execution_context& context)
     : asio::execution_context::service(context),
       members_(std::make_unique<Members>()),
       pool_(std::make_shared<ConnectionPool>()),
+      rate_limits_(std::make_unique<RateLimiterGroups>()),
       gate_(std::make_shared<ContextGate>()) {}
 
 ContextService::~ContextService() = default;
@@ -68,6 +70,18 @@ void ContextService::enroll(const std::shared_ptr<ContextMember>& member) {
     if (!members_->add(member)) {
         member->context_shutdown();
     }
+}
+
+std::shared_ptr<RateLimiter> ContextService::rate_limiter(
+    const std::string& group_key,
+    const RateLimitSettings& settings
+) {
+    bool made = false;
+    std::shared_ptr<RateLimiter> limiter = rate_limits_->find_or_make(group_key, settings, made);
+    if (made) {
+        enroll(limiter);
+    }
+    return limiter;
 }
 
 void ContextService::shutdown() {

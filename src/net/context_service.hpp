@@ -10,10 +10,13 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 
 namespace llmproc::net {
 
 class ConnectionPool;
+class RateLimiter;
+class RateLimiterGroups;
 
 /// Says to other threads whether the io_context may still be posted to.
 /// Whoever posts from a thread that is not the context's holds `mutex` and has seen `alive`.
@@ -51,6 +54,11 @@ public:
     /// Tells `member` when the context dies. Dead members are forgotten. Thread-safe.
     void enroll(const std::shared_ptr<ContextMember>& member);
     const std::shared_ptr<ConnectionPool>& pool() const noexcept { return pool_; }
+    /// The rate limits of a group; see `RateLimiter::of`. Thread-safe.
+    std::shared_ptr<RateLimiter> rate_limiter(
+        const std::string& group_key,
+        const RateLimitSettings& settings
+    );
     const std::shared_ptr<ContextGate>& gate() const noexcept { return gate_; }
 
 private:
@@ -59,6 +67,7 @@ private:
     struct Members;
     std::unique_ptr<Members> members_;
     std::shared_ptr<ConnectionPool> pool_;
+    std::unique_ptr<RateLimiterGroups> rate_limits_;
     std::shared_ptr<ContextGate> gate_;
 };
 

@@ -1,16 +1,20 @@
 #include "net/http_client.hpp"
 
+#include "core/environment.hpp"
 #include "net/connection_pool.hpp"
 #include "net/connector.hpp"
 #include "net/context_service.hpp"
 #include "net/http_exchange.hpp"
+#include "net/proxy.hpp"
 #include "net/tls_context.hpp"
+#include "wire/redirect.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <optional>
 #include <utility>
 
 namespace llmproc::net {
@@ -52,15 +56,15 @@ asio::awaitable<void> wait_for_either(Connection& connection) {
 }
 
 std::shared_ptr<const Origin> make_origin(const wire::Url& base, const NetSettings& settings) {
-    if (base.is_https()) {
-        return std::make_shared<Origin>(
-            base,
-            TlsContext::shared(settings),
-            settings.max_connections_per_host
-        );
-    }
-    auto origin = std::make_shared<Origin>(base, nullptr, settings.max_connections_per_host);
-    if (!base.is_loopback() && !settings.allow_insecure_http) {
+    std::shared_ptr<TlsContext> tls = base.is_https() ? TlsContext::shared(settings.tls) : nullptr;
+    std::shared_ptr<const ProxyServer> proxy = choose_proxy(base, settings, environment_variable);
+    auto origin = std::make_shared<Origin>(
+        base,
+        std::move(tls),
+        settings.max_connections_per_host,
+        std::move(proxy)
+    );
+    if (!base.is_https() && !base.is_loopback() && !settings.allow_insecure_http) {
         throw net_error(
             Errc::insecure_url,
             *origin,
@@ -70,6 +74,66 @@ std::shared_ptr<const Origin> make_origin(const wire::Url& base, const NetSettin
         );
     }
     return origin;
+}
+
+/// The events of one request on one connection.
+class SendTrace {
+public:
+    SendTrace(const async::CallTrace& trace, bool reused, bool replaced) : trace_(trace) {
+        if (!trace_) {
+            return;
+        }
+        if (reused) {
+            CallEvent event;
+            event.step = CallStep::reuse;
+            trace_.emit(event);
+        }
+        step_.emplace(trace_, CallStep::request, Stage::write);
+        step_->event.replaced = replaced;
+    }
+
+    /// The call has come to `stage`; the request had `bytes`.
+    void reached(Stage stage, std::size_t bytes) {
+        if (step_ && stage == Stage::first_byte && step_->event.step == CallStep::request) {
+            step_->event.bytes = bytes;
+            step_->done();
+            step_.emplace(trace_, CallStep::first_byte, Stage::first_byte);
+        }
+    }
+    /// The answer's header is there, maybe before all of the request was sent.
+    void answered(int status, std::size_t bytes) {
+        reached(Stage::first_byte, bytes);
+        if (step_) {
+            step_->event.status = status;
+            step_->done();
+        }
+    }
+    /// The call fails with `code`.
+    void failed(Errc code) noexcept {
+        if (step_) {
+            step_->failed_with(code);
+        }
+    }
+    /// The connection was dead; nothing failed that matters to the call.
+    void died() {
+        if (step_) {
+            step_->drop();
+        }
+    }
+
+private:
+    const async::CallTrace& trace_;
+    std::optional<async::StepTimer> step_;
+};
+
+/// The exchange's next step; what it throws is told to the trace.
+Need advance(HttpExchange::Impl& exchange, async::CallContext& call, SendTrace& trace) {
+    try {
+        return exchange.advance_to_head(call);
+    } catch (const LLMError& error) {
+        trace.failed(error.errc());
+        throw;
+    }
 }
 
 }  // namespace
@@ -104,6 +168,10 @@ asio::awaitable<bool> HttpExchange::read_some(std::string& out, std::size_t soft
             co_return out.size() > before;
         }
         Connection& connection = exchange.connection();
+        if (need == Need::either) {
+            co_await wait_for_either(connection);
+            continue;
+        }
         const tcp::socket::wait_type type = prepare_wait(connection, need);
         const auto [error] =
             co_await connection.socket().async_wait(type, asio::as_tuple(asio::deferred));
@@ -149,6 +217,43 @@ asio::awaitable<HttpExchange> HttpClient::send(
     async::CallContext& call,
     const HttpRequest& request
 ) {
+    return send_hop(call, request, 0);
+}
+
+asio::awaitable<HttpExchange> HttpClient::follow(
+    async::CallContext& call,
+    const HttpRequest& request,
+    HttpResponse redirect,
+    int hops
+) {
+    constexpr int most_hops = 3;
+    const wire::RedirectDecision decision = wire::decide_redirect(
+        base_,
+        request.target,
+        redirect.status,
+        redirect.headers.get("Location")
+    );
+    std::string problem = decision.problem;
+    if (problem.empty() && hops == most_hops) {
+        problem = "the server redirects again and again; set model.base_url to where the API is";
+    }
+    if (!problem.empty()) {
+        LLMError error = net_error(Errc::http_status, *origin_, Stage::first_byte, problem);
+        Diagnostics diagnostics = error.diagnostics();
+        diagnostics.status = redirect.status;
+        error.rethrow_with(std::move(diagnostics));
+    }
+    counters_->redirects.fetch_add(1, std::memory_order_relaxed);
+    HttpRequest moved = request;
+    moved.target = decision.target;
+    co_return co_await send_hop(call, moved, hops + 1);
+}
+
+asio::awaitable<HttpExchange> HttpClient::send_hop(
+    async::CallContext& call,
+    const HttpRequest& request,
+    int hops
+) {
     const ConnectPlan plan(origin_, settings_, resolver_, counters_);
     auto exchange = std::make_unique<HttpExchange::Impl>(call, plan, request);
     const std::shared_ptr<ConnectionPool> pool = ContextService::of(call.executor()).pool();
@@ -158,6 +263,7 @@ asio::awaitable<HttpExchange> HttpClient::send(
         lease = std::move(granted);
     }
     bool reused = lease->ready();
+    bool replaced = false;
     counters_->reused.fetch_add(reused ? 1 : 0, std::memory_order_relaxed);
     for (;;) {
         if (!reused) {
@@ -165,9 +271,11 @@ asio::awaitable<HttpExchange> HttpClient::send(
         }
         call.enter(Stage::write);
         counters_->requests.fetch_add(1, std::memory_order_relaxed);
+        SendTrace trace(call.trace(), reused, replaced);
         exchange->begin(std::move(lease), reused);
-        Need need = exchange->advance_to_head(call);
+        Need need = advance(*exchange, call, trace);
         while (need != Need::nothing && need != Need::new_start) {
+            trace.reached(call.stage(), exchange->request_size());
             Connection& connection = exchange->connection();
             if (need == Need::either) {
                 co_await wait_for_either(connection);
@@ -177,14 +285,22 @@ asio::awaitable<HttpExchange> HttpClient::send(
                     co_await connection.socket().async_wait(type, asio::as_tuple(asio::deferred));
                 throw_if(error);
             }
-            need = exchange->advance_to_head(call);
+            need = advance(*exchange, call, trace);
         }
         if (need == Need::nothing) {
+            trace.answered(exchange->head().status, exchange->sent());
             break;
         }
+        trace.died();
         counters_->replaced.fetch_add(1, std::memory_order_relaxed);
         lease = exchange->restart();
         reused = false;
+        replaced = true;
+    }
+    if (wire::is_redirect(exchange->head().status)) {
+        HttpResponse redirect = std::move(exchange->head());
+        exchange.reset();
+        co_return co_await follow(call, request, std::move(redirect), hops);
     }
     // NOLINTNEXTLINE(clang-analyzer-cplusplus.Move): clang 14 takes a co_return for two moves
     co_return HttpExchange(std::move(exchange));

@@ -26,6 +26,9 @@ struct HttpCounters {
     std::atomic<std::uint64_t> handshakes{0};
     std::atomic<std::uint64_t> reused{0};
     std::atomic<std::uint64_t> replaced{0};
+    std::atomic<std::uint64_t> resumed{0};
+    std::atomic<std::uint64_t> lookups{0};
+    std::atomic<std::uint64_t> redirects{0};
 };
 
 /// An answer whose header has arrived and whose body is read as it comes.
@@ -67,7 +70,8 @@ public:
     );
 
     /// Sends `request` and waits for the answer's header. A reused connection that dies before the
-    /// first byte of the answer is replaced once (`resend_on_stale`).
+    /// first byte of the answer is replaced once (`resend_on_stale`). A redirect by 307 or 308
+    /// within the origin is followed, three times at most; any other throws http_status.
     /// Lifetime: client, call and request must outlive the wait.
     /// Throws LLMError: resolve_failed, connect_failed, tls_handshake_failed, certificate_invalid,
     /// certificate_host, connection_lost, malformed_http, header_too_large; the call's cause.
@@ -77,6 +81,18 @@ public:
     const wire::Url& base() const noexcept { return base_; }
 
 private:
+    boost::asio::awaitable<HttpExchange> send_hop(
+        async::CallContext& call,
+        const HttpRequest& request,
+        int hops
+    );
+    boost::asio::awaitable<HttpExchange> follow(
+        async::CallContext& call,
+        const HttpRequest& request,
+        HttpResponse redirect,
+        int hops
+    );
+
     wire::Url base_;
     std::shared_ptr<const NetSettings> settings_;
     std::shared_ptr<Resolver> resolver_;

@@ -1,6 +1,8 @@
 #include "net/http_exchange.hpp"
 
 #include "net/connection.hpp"
+#include "net/origin.hpp"
+#include "wire/keep_alive.hpp"
 
 #include <algorithm>
 #include <array>
@@ -50,29 +52,52 @@ void check_request(const HttpRequest& request) {
             "the request's target must begin with / and be percent-encoded ASCII"
         );
     }
-    if (request.headers.contains("Transfer-Encoding")) {
-        throw LLMError(
-            Errc::invalid_argument,
-            "the header Transfer-Encoding is set by the transport; remove it from the request"
-        );
+}
+
+/// Headers that only the transport may set. The ones for a proxy would reach the server, too.
+void check_name(std::string_view name) {
+    const char* problem = nullptr;
+    if (same_name(name, "transfer-encoding")) {
+        problem = "the header Transfer-Encoding is set by the transport; remove it from the "
+                  "request";
+    } else if (same_name(name, "proxy-authorization")) {
+        problem = "the header Proxy-Authorization would show the proxy's credentials to the "
+                  "server; remove it and write them into the URL in connection.proxy";
+    } else if (same_name(name, "proxy-connection")) {
+        problem = "the header Proxy-Connection is no part of HTTP/1.1; remove it from the request";
+    }
+    if (problem != nullptr) {
+        throw LLMError(Errc::invalid_argument, problem);
     }
 }
 
 }  // namespace
 
-std::string compose_request(const HttpRequest& request, const std::string& host_header) {
+std::string compose_request(const HttpRequest& request, const Origin& origin) {
     check_request(request);
+    const bool by_proxy = origin.proxy && !origin.tunnelled();
     constexpr std::size_t fixed_part = 160;
     std::size_t size = fixed_part + request.method.size() + request.target.size() +
-                       host_header.size() + request.body.size();
+                       origin.host_header.size() + request.body.size();
     for (const auto& [name, value] : request.headers) {
+        check_name(name);
         size += name.size() + value.size() + 4;
+    }
+    if (by_proxy) {
+        size += origin.host_header.size() + origin.proxy->authorization.reveal().size();
     }
     std::string text;
     text.reserve(size);
-    text.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
+    text.append(request.method).append(" ");
+    if (by_proxy) {
+        text.append("http://").append(origin.host_header);
+    }
+    text.append(request.target).append(" HTTP/1.1\r\n");
     if (!request.headers.contains("Host")) {
-        append_field(text, "Host", host_header);
+        append_field(text, "Host", origin.host_header);
+    }
+    if (by_proxy && !origin.proxy->authorization.empty()) {
+        append_field(text, "Proxy-Authorization", origin.proxy->authorization.reveal());
     }
     bool names_encoding = false;
     for (const auto& [name, value] : request.headers) {
@@ -107,7 +132,7 @@ HttpExchange::Impl::Impl(
     : call_(call.weak_from_this()),
       origin_(plan.origin),
       settings_(plan.settings),
-      request_(compose_request(request, plan.origin->host_header)),
+      request_(compose_request(request, *plan.origin)),
       head_request_(request.method == "HEAD"),
       reader_(plan.settings->max_header_bytes, head_request_) {}
 
@@ -128,6 +153,7 @@ void HttpExchange::Impl::begin(PooledConnection lease, bool reused) {
     lease_.touch();
     reused_ = reused;
     sent_ = 0;
+    send_waited_ = false;
     write_failed_ = false;
     disconnected_ = false;
     failure_ = nullptr;
@@ -154,6 +180,11 @@ HttpExchange::Impl::Sent HttpExchange::Impl::send_more() {
 
 HttpExchange::Impl::Arrived HttpExchange::Impl::lost(Stage stage, const std::string& reason) {
     disconnected_ = true;
+    if (lease_->refused()) {
+        const std::string refusal = "the TLS handshake failed: " + reason;
+        failure_ = std::make_exception_ptr(error(Errc::tls_handshake_failed, stage, refusal));
+        return Arrived::failed;
+    }
     std::string text = "the connection was lost: " + reason;
     if (sent_ > 0) {
         text += "; the server may have executed the request";
@@ -212,20 +243,33 @@ HttpExchange::Impl::Arrived HttpExchange::Impl::receive(
     }
 }
 
+HttpExchange::Impl::Sent HttpExchange::Impl::send_beside_answer() {
+    constexpr int first_refusal = 300;
+    const bool wanted = reader_.head().status < first_refusal;
+    if (!wanted || write_failed_ || sent_ == request_.size()) {
+        return Sent::given_up;
+    }
+    return send_more();
+}
+
 void HttpExchange::Impl::finish() {
     finished_ = true;
     const bool whole_request_sent = sent_ == request_.size();
-    lease_.release(whole_request_sent && reader_.reusable());
+    const bool reusable = whole_request_sent && reader_.reusable();
+    if (reusable && !reader_.keep_alive().empty()) {
+        lease_.note_keep_alive(wire::parse_keep_alive(reader_.keep_alive()));
+    }
+    lease_.release(reusable);
     request_ = std::string();
 }
 
 void HttpExchange::Impl::check_head() {
-    const auto encoding = reader_.head().headers.get("Content-Encoding");
-    if (encoding && !encoding->empty() && !same_name(*encoding, "identity")) {
+    if (reader_.coded_body()) {
         throw error(
             Errc::malformed_http,
             Stage::first_byte,
-            "the answer is compressed although that was not asked for; check the proxy in between"
+            "the answer is compressed (Content-Encoding), which is not supported; remove "
+            "Accept-Encoding from the request's headers, or check the proxy in between"
         );
     }
 }
@@ -241,10 +285,14 @@ Need HttpExchange::Impl::head_failed() {
 Need HttpExchange::Impl::advance_to_head(async::CallContext& call) {
     Sent sent = Sent::all;
     if (sent_ < request_.size() && !write_failed_) {
+        const std::size_t before = sent_;
         sent = send_more();
         if (sent == Sent::all) {
             call.enter(Stage::first_byte);
+        } else if (send_waited_ && sent_ > before) {
+            call.enter(Stage::write);
         }
+        send_waited_ = true;
     }
     if (std::exchange(just_sent_, false)) {
         return Need::readable;  // The answer cannot be there yet: save one system call.
@@ -285,13 +333,15 @@ Need HttpExchange::Impl::advance_body(std::string& out, std::size_t soft_limit) 
     if (failure_) {
         std::rethrow_exception(failure_);
     }
+    const Sent sent = send_beside_answer();
     const std::size_t before = out.size();
     const std::size_t room = out.max_size() - before;
     const std::size_t limit = before + std::min(std::max<std::size_t>(soft_limit, 1), room);
     switch (receive(out, limit, Stage::body)) {
         case Arrived::some:
         case Arrived::complete: return Need::nothing;
-        case Arrived::nothing_yet: return Need::readable;
+        case Arrived::nothing_yet:
+            return sent == Sent::blocked_write ? Need::either : Need::readable;
         case Arrived::blocked_write: return Need::writable;
         case Arrived::failed: break;
     }

@@ -35,15 +35,20 @@ public:
     /// Opens the way for a second try: the dead connection is closed, its slot kept.
     PooledConnection restart();
 
-    /// Sends and receives what is possible, until the answer's header is complete.
-    /// Throws LLMError.
+    /// Sends and receives what is possible, until the answer's header is complete. Each time that
+    /// bytes were sent after a wait the call enters Stage::write again: its limit bounds the time
+    /// without progress. Throws LLMError.
     Need advance_to_head(async::CallContext& call);
     /// Appends what has arrived to `out`. Need::nothing: there is more, or the body is complete.
-    /// A failure waits until what arrived before it was taken. Throws LLMError.
+    /// Goes on sending the request if the server answered before it had all of it and did not
+    /// refuse it. A failure waits until what arrived before it was taken. Throws LLMError.
     Need advance_body(std::string& out, std::size_t soft_limit);
     /// Body bytes that came with the header.
     bool take_early(std::string& out);
     bool finished() const noexcept { return finished_; }
+    /// Bytes of header and body of the request.
+    std::size_t request_size() const noexcept { return request_.size(); }
+    std::size_t sent() const noexcept { return sent_; }
 
     const HttpResponse& head() const noexcept { return reader_.head(); }
     HttpResponse& head() noexcept { return reader_.head(); }
@@ -53,10 +58,11 @@ public:
     LLMError error(Errc code, Stage stage, std::string_view problem) const;
 
 private:
-    enum class Sent { all, blocked_write, blocked_read, failed };
+    enum class Sent { all, blocked_write, blocked_read, failed, given_up };
     enum class Arrived { some, nothing_yet, blocked_write, complete, failed };
 
     Sent send_more();
+    Sent send_beside_answer();
     Arrived receive(std::string& sink, std::size_t limit, Stage stage);
     Arrived end_of_input(bool orderly, Stage stage);
     Arrived lost(Stage stage, const std::string& reason);
@@ -78,12 +84,21 @@ private:
     bool disconnected_ = false;  ///< The failure is a lost connection.
     bool write_failed_ = false;
     bool just_sent_ = false;
+    bool send_waited_ = false;  ///< Since the last progress there was no room to send.
     bool finished_ = false;
     ResponseReader reader_;
 };
 
-/// The request as it goes over the wire.
-/// Throws LLMError{invalid_argument} for what cannot stand in a request line.
-std::string compose_request(const HttpRequest& request, const std::string& host_header);
+/// The request as it goes over the wire; plain http by a proxy in absolute form (RFC 9112, 3.2.2)
+/// with the proxy's credentials, which go nowhere else.
+///
+/// Unless the caller names an Accept-Encoding of its own, `identity` is asked for, and an answer
+/// that is coded nevertheless is refused: a decoder would hold streamed events back until a block
+/// is full, would add a library and its bugs between server and parser, and compressing secrets
+/// beside chosen text shows their length (BREACH), all to save little on texts of this size.
+///
+/// Throws LLMError{invalid_argument} for what cannot stand in a request line, and for the headers
+/// Transfer-Encoding, Proxy-Authorization and Proxy-Connection, which only the transport sets.
+std::string compose_request(const HttpRequest& request, const Origin& origin);
 
 }  // namespace llmproc::net

@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <mutex>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -47,11 +48,16 @@ void finish(
     if (!lookup->gate->alive || !lookup->executor) {
         return;
     }
-    asio::post(lookup->executor, [lookup] {
-        if (lookup->timer) {
-            lookup->timer->expires_at(asio::steady_timer::time_point::min());
-        }
-    });
+    try {
+        asio::post(lookup->executor, [lookup] {
+            if (lookup->timer) {
+                lookup->timer->expires_at(asio::steady_timer::time_point::min());
+            }
+        });
+    } catch (const std::bad_alloc&) {
+        // The helper thread must survive; the caller's time limit ends its wait.
+        return;
+    }
 }
 
 /// Lets go of the executor and the timer when the wait ends, however it ends.
@@ -96,7 +102,8 @@ asio::awaitable<Addresses> resolve(
     async::CallContext& call,
     std::shared_ptr<Resolver> resolver,
     std::string host,
-    std::uint16_t port
+    std::uint16_t port,
+    LookupSource& source
 ) {
     auto lookup = std::make_shared<Lookup>(ContextService::of(call.executor()).gate());
     LookupWait wait(lookup, call.executor());
@@ -104,7 +111,7 @@ asio::awaitable<Addresses> resolve(
         finish(lookup, error, std::move(addresses));
     };
     lookup.reset();
-    resolver->resolve(std::move(host), port, std::move(handler));
+    source = resolver->look_up(std::move(host), port, std::move(handler));
     while (!wait.done()) {
         const auto [error] = co_await wait.timer().async_wait(asio::as_tuple(asio::deferred));
         if (error && !wait.done()) {

@@ -13,15 +13,16 @@
 
 namespace llmproc::net {
 
-/// The addresses of `host`.
-/// Lifetime: the call must outlive the wait; the resolver may answer later, or never.
+/// The addresses of `host`; `source` is set before the wait.
+/// Lifetime: call and `source` must outlive the wait; the resolver may answer later, or never.
 /// Cancellation: terminal; returns at once, the look-up is abandoned.
 /// Throws boost::system::system_error with the resolver's code, or operation_aborted.
 boost::asio::awaitable<Addresses> resolve(
     async::CallContext& call,
     std::shared_ptr<Resolver> resolver,
     std::string host,
-    std::uint16_t port
+    std::uint16_t port,
+    LookupSource& source
 );
 
 }  // namespace llmproc::net

@@ -1,7 +1,7 @@
+#include "net/caching_resolver.hpp"
 #include "net/resolver.hpp"
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/ip/address.hpp>
 
 #include <netdb.h>
 #include <pthread.h>
@@ -14,6 +14,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -95,7 +96,11 @@ void help(Helpers& helpers, std::size_t number) {
             const Job job = std::move(helpers.jobs.front());
             helpers.jobs.pop_front();
             lock.unlock();
-            look_up(job);
+            try {
+                look_up(job);
+            } catch (const std::bad_alloc&) {
+                job.handler(asio::error::no_memory, Addresses());
+            }
         }
         lock.lock();
     }
@@ -141,20 +146,6 @@ Helpers& current_helpers() {
 class SystemResolver final : public Resolver {
 public:
     void resolve(std::string host, std::uint16_t port, ResolveHandler handler) override {
-        if (host == "localhost") {
-            Addresses addresses;
-            addresses.emplace_back(asio::ip::address_v4::loopback(), port);
-            addresses.emplace_back(asio::ip::address_v6::loopback(), port);
-            handler(boost::system::error_code(), std::move(addresses));
-            return;
-        }
-        boost::system::error_code error;
-        const asio::ip::address address = asio::ip::make_address(host, error);
-        if (!error) {
-            Addresses addresses(1, tcp::endpoint(address, port));
-            handler(error, std::move(addresses));
-            return;
-        }
         if (!enqueue(Job{std::move(host), port, handler})) {
             handler(asio::error::no_memory, Addresses());
         }
@@ -178,7 +169,7 @@ private:
 
 std::shared_ptr<Resolver> system_resolver() {
     static const auto* const resolver = new std::shared_ptr<Resolver>(
-        std::make_shared<SystemResolver>()
+        std::make_shared<CachingResolver>(std::make_shared<SystemResolver>())
     );
     return *resolver;
 }

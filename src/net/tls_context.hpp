@@ -3,6 +3,7 @@
 #pragma once
 
 #include "net/net_settings.hpp"
+#include "net/tls_resumption.hpp"
 
 #include <openssl/ssl.h>
 
@@ -12,25 +13,33 @@
 
 namespace llmproc::net {
 
-/// A client SSL_CTX that always verifies: TLS 1.2 or newer, the system's trust store and, beside
-/// it, the CA file of the settings. Immutable, so safe to share.
+struct ClientIdentity;
+
+/// A client SSL_CTX that always verifies chain and name: TLS 1.2 or newer, the trust and the client
+/// certificate of the settings. Immutable, so safe to share. OpenSSL reads the system's store, as
+/// SSL_CERT_FILE and SSL_CERT_DIR say, unless `only_ca`.
 class TlsContext {
 public:
     /// The context of these settings, made once per process for equal ones: the system store alone
-    /// costs 20 to 50 ms. A changed CA file gives a new one.
-    /// Throws ConfigError (key connection.ca_file), LLMError{internal}.
-    static std::shared_ptr<TlsContext> shared(const NetSettings& settings);
+    /// costs 20 to 50 ms. A changed file gives a new one. May call `key_passphrase`, on this
+    /// thread and with no lock held.
+    /// Throws ConfigError (keys connection.ca_file, ca_dir, only_ca, client_cert, client_key),
+    /// LLMError{internal}, what `key_passphrase` throws.
+    static std::shared_ptr<TlsContext> shared(const TlsSettings& settings);
     /// How many SSL_CTX this process has made.
     static std::uint64_t created() noexcept;
 
-    explicit TlsContext(const std::string& ca_file);
+    TlsContext(const TlsSettings& settings, const ClientIdentity& identity);
     SSL_CTX* native() const noexcept { return context_.get(); }
+    /// The TLS sessions that connections of this context have left behind.
+    const std::shared_ptr<TlsSessionCache>& sessions() const noexcept { return sessions_; }
 
 private:
     struct Free {
         void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
     };
     std::unique_ptr<SSL_CTX, Free> context_;
+    std::shared_ptr<TlsSessionCache> sessions_;
 };
 
 struct SslFree {
@@ -39,10 +48,9 @@ struct SslFree {
 using SslPtr = std::unique_ptr<SSL, SslFree>;
 
 /// A connection's state: server name indication and the host name or address to verify are set.
+/// Offers to resume a session that `host` gave under the same `resume_key`, e.g. "host:port"; an
+/// empty key never resumes.
 /// Throws LLMError{internal, invalid_argument}.
-SslPtr make_ssl(const TlsContext& context, const std::string& host);
-
-/// The text of the first error of OpenSSL's queue, "" if it is empty. Empties the queue.
-std::string take_ssl_error();
+SslPtr make_ssl(const TlsContext& context, const std::string& host, const std::string& resume_key);
 
 }  // namespace llmproc::net

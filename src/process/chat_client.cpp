@@ -1,11 +1,10 @@
 #include "process/chat_client.hpp"
 
-#include "model/reply_builder.hpp"
-#include "providers/stream_driver.hpp"
-#include "wire/url.hpp"
+#include "process/chat_attempts.hpp"
 
 #include <boost/asio/error.hpp>
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -14,51 +13,6 @@ namespace llmproc {
 namespace asio = boost::asio;
 
 namespace {
-
-/// Error answers are short; whatever is longer is no JSON error body.
-constexpr std::size_t error_body_limit = 256UL * 1024;
-
-asio::awaitable<std::string> read_error_body(net::HttpExchange& exchange) {
-    std::string body;
-    bool more = true;
-    while (more && body.size() < error_body_limit) {
-        more = co_await exchange.read_some(body);
-    }
-    co_return body;
-}
-
-HttpResponse whole(net::HttpExchange& exchange, std::string body) {
-    HttpResponse response = exchange.take_head();
-    response.body = std::move(body);
-    return response;
-}
-
-/// The events that a complete reply would have streamed as.
-StreamEvents events_of(const ChatReply& reply) {
-    StreamEvents events;
-    const std::string thinking = reply.message.thinking();
-    if (!thinking.empty()) {
-        events.emplace_back(StreamEvent::Type::thinking, thinking);
-    }
-    std::uint32_t index = 0;
-    for (const ContentBlock& block : reply.message.content()) {
-        if (const auto* text = std::get_if<TextBlock>(&block)) {
-            events.emplace_back(
-                text->refusal ? StreamEvent::Type::refusal : StreamEvent::Type::text,
-                text->text
-            );
-        } else if (const auto* call = std::get_if<ToolCallBlock>(&block)) {
-            events.push_back(StreamEvent::tool_call(index, call->id, call->name));
-            events.push_back(StreamEvent::tool_arguments(index, call->arguments));
-            ++index;
-        }
-    }
-    if (reply.usage.reported) {
-        events.push_back(StreamEvent::token_usage(reply.usage));
-    }
-    events.push_back(StreamEvent::stopped(reply.stop_reason, reply.raw_stop_reason));
-    return events;
-}
 
 template <typename T>
 void fill(T& field, const T& known) {
@@ -74,6 +28,7 @@ Diagnostics merged(Diagnostics diagnostics, const Diagnostics& note) {
     fill(diagnostics.status, note.status);
     fill(diagnostics.request_id, note.request_id);
     fill(diagnostics.partial_text, note.partial_text);
+    fill(diagnostics.partial_usage, note.partial_usage);
     fill(diagnostics.attempts, note.attempts);
     fill(diagnostics.stage, note.stage);
     return diagnostics;
@@ -82,125 +37,70 @@ Diagnostics merged(Diagnostics diagnostics, const Diagnostics& note) {
 }  // namespace
 
 ChatClient::ChatClient(std::shared_ptr<const ProcessSettings> settings)
-    : settings_(std::move(settings)),
-      http_(
-          wire::Url::parse(settings_->endpoint.base_url),
-          std::shared_ptr<const net::NetSettings>(settings_, &settings_->connection)
-      ) {}
+    : transport_(std::move(settings)) {}
+
+void ChatClient::limit_by(std::shared_ptr<net::RateLimiter> limiter) noexcept {
+    transport_.limiter = std::move(limiter);
+}
+
+std::string ChatClient::rate_limit_group() const {
+    const std::size_t key = std::hash<std::string_view>(
+    )(transport_.settings->endpoint.api_key.reveal());
+    return transport_.http.base().origin() + '|' + std::to_string(key);
+}
 
 Diagnostics ChatClient::describe(const ChatRequest& request) const {
     Diagnostics note;
-    note.provider = settings_->endpoint.provider;
-    note.model = request.model.empty() ? settings_->endpoint.model : request.model;
-    note.endpoint = http_.base().origin();
+    note.provider = transport_.settings->endpoint.provider;
+    note.model = request.model.empty() ? transport_.settings->endpoint.model : request.model;
+    note.endpoint = transport_.http.base().origin();
     return note;
 }
 
-asio::awaitable<net::HttpExchange> ChatClient::open(
-    async::CallContext& call,
-    const HttpRequest& request,
-    Diagnostics& note
-) {
-    ++note.attempts;
-    net::HttpExchange exchange = co_await http_.send(call, request);
-    const HttpResponse& head = exchange.head();
-    note.status = head.status;
-    note.request_id = settings_->codec->request_id(head.headers);
-    if (head.status < 200 || head.status > 299) {
-        std::string body = co_await read_error_body(exchange);
-        // Some servers quote the key they refuse.
-        body = settings_->endpoint.api_key.redact(std::move(body));
-        const HttpResponse response = whole(exchange, std::move(body));
-        throw settings_->codec->decode_error(response);
-    }
-    co_return std::move(exchange);
+void ChatClient::introduce(async::CallTrace& trace, const std::string& model) const {
+    const Endpoint& endpoint = transport_.settings->endpoint;
+    trace.target(endpoint.provider, model.empty() ? endpoint.model : model);
+    trace.server(transport_.http.base().host(), transport_.http.base().port());
 }
 
 asio::awaitable<ChatReply> ChatClient::send(
     async::CallContext& call,
+    const wire::RetryPolicy& policy,
     const ChatRequest& request,
     EncodeCache& cache,
     Diagnostics& note
 ) {
-    const HttpRequest encoded =
-        settings_->codec->encode(request, settings_->endpoint, false, cache);
-    net::HttpExchange exchange = co_await open(call, encoded, note);
-    std::string body = co_await exchange.read_all();
-    const HttpResponse response = whole(exchange, std::move(body));
-    ChatReply reply = settings_->codec->decode(response);
-    reply.request_id = note.request_id;
-    co_return reply;
+    HttpRequest encoded =
+        transport_.settings->codec->encode(request, transport_.settings->endpoint, false, cache);
+    WholeReply attempt(transport_, call, note, std::move(encoded));
+    co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
+    co_return std::move(attempt.reply);
 }
 
 asio::awaitable<ChatReply> ChatClient::stream(
     async::CallContext& call,
+    const wire::RetryPolicy& policy,
     const ChatRequest& request,
     EncodeCache& cache,
     ReplySink& sink,
     Diagnostics& note
 ) {
-    const HttpRequest encoded = settings_->codec->encode(request, settings_->endpoint, true, cache);
-    net::HttpExchange exchange = co_await open(call, encoded, note);
-    StreamEvents events;
-    if (!providers::is_event_stream(exchange.head().headers)) {
-        // The server does not stream: its whole answer becomes the events.
-        std::string body = co_await exchange.read_all();
-        const HttpResponse response = whole(exchange, std::move(body));
-        ChatReply reply = settings_->codec->decode(response);
-        reply.request_id = note.request_id;
-        events = events_of(reply);
-        sink.opened();
-        co_await sink.deliver(events);
-        co_return reply;
-    }
-    sink.opened();
-    std::unique_ptr<StreamDecoder> decoder = settings_->codec->stream_decoder();
-    providers::StreamDriver driver(std::move(decoder), wire::SseLimits());
-    ReplyBuilder builder;
-    std::string bytes;
-    bool more = true;
-    while (more) {
-        bytes.clear();
-        std::exception_ptr failure;
-        try {
-            more = co_await exchange.read_some(bytes);
-            if (more) {
-                driver.feed(bytes, events);
-            } else {
-                driver.finish(events);
-            }
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        // What came before a failure still reaches the consumer, and the error's partial text.
-        for (const StreamEvent& event : events) {
-            builder.add(event);
-        }
-        if (failure) {
-            note.partial_text = builder.text();
-        }
-        if (!events.empty()) {
-            co_await sink.deliver(events);
-        }
-        if (failure) {
-            std::rethrow_exception(failure);
-        }
-    }
-    ChatReply reply = builder.finish();
-    driver.decoder().complete(reply);
-    reply.request_id = note.request_id;
-    co_return reply;
+    HttpRequest encoded =
+        transport_.settings->codec->encode(request, transport_.settings->endpoint, true, cache);
+    StreamedReply attempt(transport_, call, note, std::move(encoded), sink);
+    co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
+    co_return std::move(attempt.reply);
 }
 
 asio::awaitable<TokenCount> ChatClient::count_tokens(
     async::CallContext& call,
+    const wire::RetryPolicy& policy,
     const HttpRequest& request,
     Diagnostics& note
 ) {
-    net::HttpExchange exchange = co_await open(call, request, note);
-    std::string body = co_await exchange.read_all();
-    const HttpResponse response = whole(exchange, std::move(body));
-    co_return settings_->codec->decode_count_tokens(response);
+    CountedTokens attempt(transport_, call, note, request);
+    co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
+    co_return attempt.count;
 }
 
 std::exception_ptr annotated(const std::exception_ptr& error, const Diagnostics& note) {

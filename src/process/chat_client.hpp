@@ -5,44 +5,40 @@
 #include <llmproc/chat.hpp>
 #include <llmproc/provider.hpp>
 #include "async/call_context.hpp"
-#include "net/http_client.hpp"
+#include "process/chat_attempts.hpp"
 #include "process/process_settings.hpp"
+#include "process/reply_sink.hpp"
+#include "process/retry_loop.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 namespace llmproc {
 
-/// Takes a streamed reply as it comes.
-class ReplySink {
-public:
-    ReplySink() = default;
-    ReplySink(const ReplySink&) = delete;
-    ReplySink& operator=(const ReplySink&) = delete;
-    virtual ~ReplySink() = default;
-
-    /// The provider has accepted the request; events follow.
-    virtual void opened() = 0;
-    /// Takes the events of one read, leaving `batch` empty; waits while the consumer is behind.
-    virtual boost::asio::awaitable<void> deliver(StreamEvents& batch) = 0;
-};
-
-/// Speaks one provider's protocol over HTTP. Used on the executor of the calls it is given.
+/// Speaks one provider's protocol over HTTP, trying again as `policy` says. Used on the executor of the calls it is given.
 class ChatClient {
 public:
     /// Throws as net::HttpClient's constructor.
     explicit ChatClient(std::shared_ptr<const ProcessSettings> settings);
+    /// Requests wait for `limiter` from now on.
+    void limit_by(std::shared_ptr<net::RateLimiter> limiter) noexcept;
+    /// Names the group that shares limits: equal server and key. Holds a hash of the key only.
+    std::string rate_limit_group() const;
 
     /// `note` collects what is known for the error's diagnostics, on success and failure alike.
     boost::asio::awaitable<ChatReply> send(
         async::CallContext& call,
+        const wire::RetryPolicy& policy,
         const ChatRequest& request,
         EncodeCache& cache,
         Diagnostics& note
     );
     boost::asio::awaitable<ChatReply> stream(
         async::CallContext& call,
+        const wire::RetryPolicy& policy,
         const ChatRequest& request,
         EncodeCache& cache,
         ReplySink& sink,
@@ -51,24 +47,21 @@ public:
     /// By the provider's endpoint. Precondition: `counts_tokens()`.
     boost::asio::awaitable<TokenCount> count_tokens(
         async::CallContext& call,
+        const wire::RetryPolicy& policy,
         const HttpRequest& request,
         Diagnostics& note
     );
 
-    const net::HttpCounters& counters() const noexcept { return http_.counters(); }
+    const net::HttpCounters& counters() const noexcept { return transport_.http.counters(); }
+    const RetryCounters& retry_counters() const noexcept { return retry_counters_; }
     /// Provider, model and address, for diagnostics.
     Diagnostics describe(const ChatRequest& request) const;
+    /// Tells a call's trace whom it will talk to; no `model` = the program's.
+    void introduce(async::CallTrace& trace, const std::string& model = std::string()) const;
 
 private:
-    /// Sends and returns the exchange if the answer is 2xx; throws the provider's error if not.
-    boost::asio::awaitable<net::HttpExchange> open(
-        async::CallContext& call,
-        const HttpRequest& request,
-        Diagnostics& note
-    );
-
-    std::shared_ptr<const ProcessSettings> settings_;
-    net::HttpClient http_;
+    ChatTransport transport_;
+    RetryCounters retry_counters_;
 };
 
 /// Fills what `error` does not know from `note`, and turns foreign exceptions of the transport into

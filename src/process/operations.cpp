@@ -1,7 +1,10 @@
 #include "process/operations.hpp"
 
+#include "process/call_report.hpp"
+
 #include <boost/asio/post.hpp>
 
+#include <string_view>
 #include <utility>
 
 namespace llmproc {
@@ -57,8 +60,13 @@ asio::awaitable<void> run_body(
     const async::FifoLock::Hold turn = co_await core.slot().acquire(call->context());
     const ChatRequest request = core.request_with(message);
     outcome->note = core.chat().describe(request);
-    ChatReply reply =
-        co_await core.chat().send(call->context(), request, core.encode_cache(), outcome->note);
+    ChatReply reply = co_await core.chat().send(
+        call->context(),
+        call->retry(),
+        request,
+        core.encode_cache(),
+        outcome->note
+    );
     core.commit(message, reply);
     failure.succeeded();
     outcome->value.emplace(std::move(reply), outcome->note.attempts, since(begin));
@@ -72,7 +80,8 @@ asio::awaitable<void> complete_body(
     ProcessCore& core = call->core();
     outcome->note = core.chat().describe(*request);
     EncodeCache unused;
-    ChatReply reply = co_await core.chat().send(call->context(), *request, unused, outcome->note);
+    ChatReply reply =
+        co_await core.chat().send(call->context(), call->retry(), *request, unused, outcome->note);
     outcome->value.emplace(std::move(reply));
 }
 
@@ -92,7 +101,7 @@ asio::awaitable<void> count_body(
         co_return;
     }
     const TokenCount count =
-        co_await core.chat().count_tokens(call->context(), *encoded, outcome->note);
+        co_await core.chat().count_tokens(call->context(), call->retry(), *encoded, outcome->note);
     outcome->value.emplace(count);
 }
 
@@ -157,6 +166,7 @@ asio::awaitable<RunResult> stream_turn(
     state->note = core.chat().describe(request);
     ChatReply reply = co_await core.chat().stream(
         call.context(),
+        call.retry(),
         request,
         core.encode_cache(),
         *state,
@@ -175,6 +185,7 @@ asio::awaitable<void> stream_body(
 ) {
     const std::shared_ptr<StreamState>& state = end->state();
     FailureCount failure(call->core());
+    CallReport report(call->context());
     std::exception_ptr error;
     std::optional<RunResult> result;
     try {
@@ -182,16 +193,63 @@ asio::awaitable<void> stream_body(
         RunResult turn = co_await stream_turn(*call, message, state);
         result.emplace(std::move(turn));
         failure.succeeded();
+        report.succeeded(state->note, &result->usage());
     } catch (...) {
         error = call->context().translate(std::current_exception());
+        report.failed(state->note, error);
     }
     state->finish(std::move(error), std::move(result));
 }
 
+const Usage* usage_of(const RunResult& result) {
+    return &result.usage();
+}
+const Usage* usage_of(const ChatReply& reply) {
+    return &reply.usage;
+}
+const Usage* usage_of(const TokenCount&) {
+    return nullptr;
+}
+
+/// Runs a body and tells the observer how the call ended.
 template <typename T>
-Operation<T> prepared(ProcessCore& core, std::chrono::milliseconds total) {
+asio::awaitable<void> reported(
+    std::shared_ptr<async::CallContext> context,
+    std::function<asio::awaitable<void>()> body,
+    std::shared_ptr<Outcome<T>> outcome
+) {
+    CallReport report(*context);
+    std::exception_ptr error;
+    try {
+        co_await body();
+    } catch (...) {
+        error = context->translate(std::current_exception());
+    }
+    if (error) {
+        report.failed(outcome->note, error);
+        std::rethrow_exception(error);
+    }
+    report.succeeded(outcome->note, usage_of(*outcome->value));
+}
+
+/// Only a call that somebody observes pays for it.
+template <typename T>
+void report_to_observer(Operation<T>& operation) {
+    if (operation.context->trace()) {
+        operation.body = [context = operation.context,
+                          body = std::move(operation.body),
+                          outcome = operation.outcome]() mutable {
+            return reported<T>(std::move(context), std::move(body), std::move(outcome));
+        };
+    }
+}
+
+/// `name` is the operation that the observer is told, a literal.
+template <typename T>
+Operation<T> prepared(ProcessCore& core, const RunOptions& options, std::string_view name) {
     Operation<T> operation;
-    operation.context = core.make_context(total);
+    operation.context = core.make_context(options);
+    operation.context->trace().operation(name, false);
     operation.outcome = std::make_shared<Outcome<T>>();
     return operation;
 }
@@ -204,12 +262,13 @@ Operation<RunResult> make_run(
     const RunOptions& options,
     WhenStreaming when
 ) {
-    auto operation = prepared<RunResult>(*core, core->timeout_of(options));
-    auto call = core->open_call(operation.context, options.stop_token());
+    auto operation = prepared<RunResult>(*core, options, "chat");
+    auto call = core->open_call(operation.context, options);
     MessagePtr shared = std::make_shared<const Message>(std::move(message));
     operation.body = [call, shared, outcome = operation.outcome, when]() mutable {
         return run_body(std::move(call), std::move(shared), std::move(outcome), when);
     };
+    report_to_observer(operation);
     return operation;
 }
 
@@ -218,13 +277,17 @@ Operation<ChatReply> make_complete(
     ChatRequest request,
     const RunOptions& options
 ) {
-    auto operation = prepared<ChatReply>(*core, core->timeout_of(options));
-    auto call = core->open_call(operation.context, options.stop_token());
+    auto operation = prepared<ChatReply>(*core, options, "chat");
+    auto call = core->open_call(operation.context, options);
+    if (operation.context->trace()) {
+        core->chat().introduce(operation.context->trace(), request.model);
+    }
     request.params.fill_from(core->settings().params);
     auto shared = std::make_shared<const ChatRequest>(std::move(request));
     operation.body = [call, shared, outcome = operation.outcome]() mutable {
         return complete_body(std::move(call), std::move(shared), std::move(outcome));
     };
+    report_to_observer(operation);
     return operation;
 }
 
@@ -232,17 +295,20 @@ Operation<TokenCount> make_count_tokens(
     const std::shared_ptr<ProcessCore>& core,
     const RunOptions& options
 ) {
-    auto operation = prepared<TokenCount>(*core, core->timeout_of(options));
-    auto call = core->open_call(operation.context, options.stop_token());
+    auto operation = prepared<TokenCount>(*core, options, "count_tokens");
+    auto call = core->open_call(operation.context, options);
     operation.body = [call, outcome = operation.outcome]() mutable {
         return count_body(std::move(call), std::move(outcome));
     };
+    report_to_observer(operation);
     return operation;
 }
 
 Operation<Nothing> make_reset(const std::shared_ptr<ProcessCore>& core, WhenStreaming when) {
-    auto operation = prepared<Nothing>(*core, core->timeout_of(RunOptions()));
-    auto call = core->open_call(operation.context, std::stop_token());
+    auto operation = prepared<Nothing>(*core, RunOptions(), "reset");
+    // It asks nobody for anything: no events, not even of its wait.
+    operation.context->trace().attach(nullptr);
+    auto call = core->open_call(operation.context, RunOptions());
     operation.body = [call, outcome = operation.outcome, when]() mutable {
         return reset_body(std::move(call), std::move(outcome), when);
     };
@@ -271,8 +337,9 @@ StreamOperation make_stream(
 ) {
     const std::chrono::milliseconds total = core->timeout_of(options);
     StreamOperation operation;
-    operation.context = core->make_context(total);
-    auto call = core->open_call(operation.context, options.stop_token());
+    operation.context = core->make_context(options);
+    operation.context->trace().operation("chat", true);
+    auto call = core->open_call(operation.context, options);
     const Clock::time_point deadline = async::after(total);
     const bool endless = deadline > Clock::time_point::max() - stuck_loop_grace;
     operation.state = std::make_shared<StreamState>(

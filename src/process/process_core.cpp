@@ -18,13 +18,15 @@ namespace asio = boost::asio;
 ActiveCall::ActiveCall(
     std::shared_ptr<ProcessCore> core,
     std::shared_ptr<async::CallContext> context,
-    const std::stop_token& stop
+    const RunOptions& options
 )
     : core_(std::move(core)),
-      context_(std::move(context)) {
+      context_(std::move(context)),
+      retry_(core_->settings().retry) {
+    retry_.max_attempts = options.max_attempts().value_or(retry_.max_attempts);
     core_->enter(context_);
-    if (stop.stop_possible()) {
-        stop_.emplace(stop, Stop{context_.get()});
+    if (options.stop_token().stop_possible()) {
+        stop_.emplace(options.stop_token(), Stop{context_.get()});
     }
 }
 
@@ -64,6 +66,13 @@ std::shared_ptr<ProcessCore> ProcessCore::create(
     std::shared_ptr<ProcessCore> core(new ProcessCore(executor, std::move(settings)));
     try {
         net::ContextService::of(executor).enroll(core);
+        if (core->settings_->rate_limit.enabled()) {
+            core->chat_.limit_by(net::RateLimiter::of(
+                executor,
+                core->chat_.rate_limit_group(),
+                core->settings_->rate_limit
+            ));
+        }
     } catch (const boost::system::system_error& error) {
         // The first process of a context makes its reactor, which takes descriptors.
         throw LLMError(
@@ -99,13 +108,21 @@ asio::any_io_executor ProcessCore::executor() const {
 }
 
 std::chrono::milliseconds ProcessCore::timeout_of(const RunOptions& options) const noexcept {
-    return options.timeout().value_or(settings_->timeout);
+    return options.timeout().value_or(
+        settings_->timeouts.limit(Stage::total).value_or(std::chrono::milliseconds::max())
+    );
 }
 
-std::shared_ptr<async::CallContext> ProcessCore::make_context(std::chrono::milliseconds total) {
+std::shared_ptr<async::CallContext> ProcessCore::make_context(const RunOptions& options) {
+    const Timeouts limits = options.timeouts().over(settings_->timeouts);
     const std::lock_guard lock(mutex_);
     check_open();
-    return std::make_shared<async::CallContext>(strand_, total);
+    auto context = std::make_shared<async::CallContext>(strand_, limits);
+    if (settings_->observer) {
+        context->trace().attach(settings_->observer);
+        chat_.introduce(context->trace());
+    }
+    return context;
 }
 
 std::shared_ptr<async::CallContext> ProcessCore::make_closing_context(
@@ -120,9 +137,9 @@ std::shared_ptr<async::CallContext> ProcessCore::make_closing_context(
 
 std::shared_ptr<ActiveCall> ProcessCore::open_call(
     std::shared_ptr<async::CallContext> context,
-    const std::stop_token& stop
+    const RunOptions& options
 ) {
-    return std::make_shared<ActiveCall>(shared_from_this(), std::move(context), stop);
+    return std::make_shared<ActiveCall>(shared_from_this(), std::move(context), options);
 }
 
 void ProcessCore::enter(const std::shared_ptr<async::CallContext>& context) {
@@ -188,7 +205,7 @@ void ProcessCore::context_shutdown() noexcept {
 void ProcessCore::spawn(asio::awaitable<void> work) {
     const asio::any_io_executor own = executor();
     auto context = std::make_shared<async::CallContext>(own, std::chrono::milliseconds::max());
-    std::shared_ptr<ActiveCall> active = open_call(context, std::stop_token());
+    std::shared_ptr<ActiveCall> active = open_call(context, RunOptions());
     auto report = [active](const std::exception_ptr& error) {
         try {
             if (error) {
@@ -222,6 +239,10 @@ ProcessStats ProcessCore::stats() const {
     stats.tls_handshakes = http.handshakes.load(std::memory_order_relaxed);
     stats.connections_reused = http.reused.load(std::memory_order_relaxed);
     stats.connections_replaced = http.replaced.load(std::memory_order_relaxed);
+    stats.tls_resumed = http.resumed.load(std::memory_order_relaxed);
+    stats.lookups = http.lookups.load(std::memory_order_relaxed);
+    stats.redirects = http.redirects.load(std::memory_order_relaxed);
+    stats.retries = chat_.retry_counters().retries.load(std::memory_order_relaxed);
     const std::lock_guard lock(mutex_);
     stats.runs = runs_;
     stats.failed_runs = failed_runs_;

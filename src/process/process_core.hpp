@@ -35,7 +35,7 @@ public:
     ActiveCall(
         std::shared_ptr<ProcessCore> core,
         std::shared_ptr<async::CallContext> context,
-        const std::stop_token& stop
+        const RunOptions& options
     );
     ActiveCall(const ActiveCall&) = delete;
     ActiveCall& operator=(const ActiveCall&) = delete;
@@ -43,6 +43,7 @@ public:
 
     ProcessCore& core() const noexcept { return *core_; }
     async::CallContext& context() const noexcept { return *context_; }
+    const wire::RetryPolicy& retry() const noexcept { return retry_; }
 
 private:
     struct Stop {
@@ -52,6 +53,7 @@ private:
 
     std::shared_ptr<ProcessCore> core_;
     std::shared_ptr<async::CallContext> context_;
+    wire::RetryPolicy retry_;
     std::optional<std::stop_callback<Stop>> stop_;
 };
 
@@ -73,15 +75,15 @@ public:
     /// The executor given at the start. Throws Errc::loop_closed after its context has died.
     boost::asio::any_io_executor executor() const;
     /// A new call, not registered yet. Throws ProcessClosed, Errc::loop_closed.
-    std::shared_ptr<async::CallContext> make_context(std::chrono::milliseconds total);
-    /// The limit of a call with these options.
+    std::shared_ptr<async::CallContext> make_context(const RunOptions& options);
+    /// The total limit of a call with these options; the end of time if there is none.
     std::chrono::milliseconds timeout_of(const RunOptions& options) const noexcept;
     /// The call that closes: it is not counted, and may be made after the close has begun.
     std::shared_ptr<async::CallContext> make_closing_context(std::chrono::milliseconds budget);
     /// Registers a call. Throws ProcessClosed, Errc::loop_closed.
     std::shared_ptr<ActiveCall> open_call(
         std::shared_ptr<async::CallContext> context,
-        const std::stop_token& stop
+        const RunOptions& options
     );
     History messages() const;
     ProcessStats stats() const;

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <llmproc/chat.hpp>
+#include <llmproc/observer.hpp>
 #include <llmproc/provider.hpp>
+#include <llmproc/timeouts.hpp>
 #include "net/net_settings.hpp"
+#include "net/resolver.hpp"
+#include "wire/retry_policy.hpp"
 
-#include <chrono>
+#include <memory>
 #include <string>
 
 namespace llmproc {
@@ -17,7 +21,11 @@ struct ProcessSettings {
     std::string system_prompt;
     SamplingParams params;
     net::NetSettings connection;
-    std::chrono::milliseconds timeout{600'000};  ///< Of a call that names none.
+    net::RateLimitSettings rate_limit;
+    Timeouts timeouts = Timeouts::defaults();
+    wire::RetryPolicy retry;
+    std::shared_ptr<Observer> observer;       ///< Null = nobody listens.
+    std::shared_ptr<net::Resolver> resolver;  ///< Null = the system's.
 };
 
 }  // namespace llmproc

@@ -1,5 +1,7 @@
 #include "process/stream_state.hpp"
 
+#include "async/loop_watch.hpp"
+
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -70,12 +72,17 @@ asio::awaitable<void> StreamState::deliver(StreamEvents& batch) {
     bool behind = arrived_.size() >= high_water_events || arrived_bytes_ >= high_water_bytes;
     producer_waits_ = behind;
     wake_consumer(std::move(lock));
+    if (!behind) {
+        co_return;
+    }
+    async::StepTimer waiting(call_->trace(), CallStep::wait, Stage::consumer);
     while (behind) {
         co_await call_->wait_notified(Stage::consumer);
         const std::lock_guard relock(mutex_);
         behind = !arrived_.empty();
         producer_waits_ = behind;
     }
+    waiting.done();
 }
 
 asio::awaitable<void> StreamState::drained() {
@@ -128,10 +135,13 @@ bool StreamState::ready(Wait what) {
 void StreamState::wait(Wait what) {
     std::unique_lock lock(mutex_);
     const auto done = [this, what] { return ready(what); };
-    if (bound_ == async::Clock::time_point::max()) {
-        changed_.wait(lock, done);
-    } else if (!changed_.wait_until(lock, bound_, done)) {
-        throw Timeout(Stage::total, std::chrono::milliseconds(0));
+    const auto wait = [this, &lock, &done](async::Clock::time_point limit) {
+        return changed_.wait_until(lock, limit, done);
+    };
+    const bool endless = bound_ == async::Clock::time_point::max();
+    const bool over = endless ? async::wait_while_loop_lives(*call_, wait) : wait(bound_);
+    if (!over) {
+        throw Timeout(Stage::total, async::stuck_loop_limit);
     }
 }
 

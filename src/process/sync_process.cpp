@@ -1,4 +1,5 @@
 #include <llmproc/sync_process.hpp>
+#include "async/loop_watch.hpp"
 #include "async/spawn.hpp"
 #include "process/operations.hpp"
 #include "process/process_core.hpp"
@@ -56,11 +57,14 @@ Ending block_on(
         });
     };
     loop.submit(call, context->executor(), std::move(start));
-    const bool ended = call->wait_until(stuck_loop_bound(total));
+    const Clock::time_point bound = stuck_loop_bound(total);
+    const bool endless = bound == Clock::time_point::max();
+    const auto wait = [&call](Clock::time_point limit) { return call->wait_until(limit); };
+    const bool ended = endless ? async::wait_while_loop_lives(*context, wait) : wait(bound);
     loop.forget(*call);
     if (!ended) {
         context->cancel_from_anywhere(CancelReason::deadline);
-        throw Timeout(Stage::total, total);
+        throw Timeout(Stage::total, endless ? async::stuck_loop_limit : total);
     }
     Ending ending;
     ending.lost = call->lost();

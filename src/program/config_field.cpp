@@ -16,7 +16,6 @@ namespace llmproc {
 
 namespace {
 
-constexpr double longest_seconds = 86'400;
 constexpr std::size_t longest_shown = 60;
 
 bool is_utf8(const std::string& text) {
@@ -212,14 +211,30 @@ double ConfigField::number(double low, double high) const {
     return value;
 }
 
-std::chrono::milliseconds ConfigField::seconds() const {
+std::chrono::milliseconds ConfigField::seconds(double low, double high) const {
     const bool is_number = std::holds_alternative<std::int64_t>(value_.data) ||
                            std::holds_alternative<double>(value_.data);
     if (!is_number) {
         fail_type("a number of seconds");
     }
-    const double value = number(0.001, longest_seconds);
+    const double value = number(low, high);
     return std::chrono::milliseconds(std::llround(value * 1000));
+}
+
+std::size_t ConfigField::one_of(std::initializer_list<std::string_view> choices) const {
+    std::string expected;
+    for (const std::string_view choice : choices) {
+        expected += (expected.empty() ? "" : " or ") + ("\"" + std::string(choice) + "\"");
+    }
+    const auto* const text = std::get_if<std::string>(&value_.data);
+    if (text == nullptr) {
+        fail_type(expected);
+    }
+    const auto* const found = std::find(choices.begin(), choices.end(), *text);
+    if (found == choices.end()) {
+        fail("expected " + expected + ", got " + shown(*text));
+    }
+    return static_cast<std::size_t>(found - choices.begin());
 }
 
 std::vector<std::string> ConfigField::texts() const {

@@ -6,8 +6,10 @@
 #include "program/config_value.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,8 +55,10 @@ public:
     std::int64_t integer(std::int64_t low, std::int64_t high) const;
     /// An integer or a float.
     double number(double low, double high) const;
-    /// Seconds, an integer or a float: 0.001 to 86400.
-    std::chrono::milliseconds seconds() const;
+    /// Seconds, an integer or a float.
+    std::chrono::milliseconds seconds(double low = 0.001, double high = 86'400) const;
+    /// The index of the string among `choices`, of which there are two or more.
+    std::size_t one_of(std::initializer_list<std::string_view> choices) const;
     /// A string or an array of strings, none empty.
     std::vector<std::string> texts() const;
     /// A path, made absolute against the file's directory.

@@ -13,6 +13,9 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -34,6 +37,18 @@ const ProgramSettings& settings_of(const SettingsPtr& settings) {
     return *settings;
 }
 
+/// Checked here, not where it is used: equal settings share a TLS context, which asks only once.
+void check_passphrase_variable(const ProgramSettings& program) {
+    const std::string& name = program.client_key_passphrase_env;
+    if (!name.empty() && !environment_variable(name)) {
+        throw ConfigError(
+            program.start_places.at("connection.client_key_passphrase_env"),
+            "the environment variable " + name + " is not set; set it to the passphrase of the " +
+                "client key, or give that by LLMProgram::with_client_key_passphrase"
+        );
+    }
+}
+
 /// Resolves what a check of the file leaves open: the key, and the codec by its name.
 std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& program) {
     auto settings = std::make_shared<ProcessSettings>();
@@ -44,6 +59,7 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
             "the provider '" + program.profile->name + "' names no known protocol: report this"
         );
     }
+    check_passphrase_variable(program);
     settings->endpoint.provider = program.profile->name;
     settings->endpoint.base_url = program.base_url;
     settings->endpoint.model = program.model;
@@ -52,13 +68,18 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
     settings->system_prompt = program.system_prompt;
     settings->params = program.params;
     settings->connection = program.connection;
-    settings->timeout = program.timeout;
+    settings->rate_limit = program.rate_limit;
+    settings->timeouts = program.timeouts;
+    settings->retry = program.retry;
+    settings->observer = program.observer;
     return settings;
 }
 
-/// The CA file is read on the way to a connection, where nobody knows the program file any more.
+/// Certificates and proxies are first used on the way to a connection, where nobody knows the
+/// program file any more.
 [[noreturn]] void rethrow_with_place(const ConfigError& error, const ProgramSettings& program) {
-    if (error.key() != "connection.ca_file" || !error.file().empty()) {
+    const auto known = program.start_places.find(error.key());
+    if (known == program.start_places.end() || !error.file().empty()) {
         throw;  // NOLINT(misc-throw-by-value-catch-by-reference): called from the handler
     }
     std::string problem = error.message();
@@ -66,7 +87,7 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
     if (problem.compare(0, own_place.size(), own_place) == 0) {
         problem.erase(0, own_place.size());
     }
-    throw ConfigError(error.errc(), program.ca_file_place, problem);
+    throw ConfigError(error.errc(), known->second, problem);
 }
 
 AsyncLLMProcess start_on(const boost::asio::any_io_executor& executor, const SettingsPtr& program) {
@@ -96,6 +117,28 @@ LLMProgram LLMProgram::from_toml_string(std::string_view text, std::string name)
     std::error_code ignored;  // Without a working directory, relative paths stay relative.
     const std::filesystem::path base = std::filesystem::current_path(ignored);
     return LLMProgram(std::make_shared<const ProgramSettings>(read_program(text, name, base)));
+}
+
+LLMProgram LLMProgram::with_observer(std::shared_ptr<Observer> observer) const {
+    auto changed = std::make_shared<ProgramSettings>(settings_of(settings_));
+    changed->observer = std::move(observer);
+    return LLMProgram(std::move(changed));
+}
+
+LLMProgram LLMProgram::with_client_key_passphrase(std::function<std::string()> ask) const {
+    auto changed = std::make_shared<ProgramSettings>(settings_of(settings_));
+    if (!ask) {
+        throw LLMError(
+            Errc::invalid_argument,
+            "the function that gives the passphrase of the client key is empty; pass one that "
+            "returns it"
+        );
+    }
+    changed->client_key_passphrase_env.clear();
+    changed->connection.tls.key_passphrase = std::make_shared<const std::function<std::string()>>(
+        std::move(ask)
+    );
+    return LLMProgram(std::move(changed));
 }
 
 boost::asio::awaitable<AsyncLLMProcess> LLMProgram::start() const {

@@ -6,6 +6,7 @@
 #include "program/key_suggestion.hpp"
 #include "program/program_schema.hpp"
 #include "program/toml_reader.hpp"
+#include "wire/proxy_rules.hpp"
 #include "wire/url.hpp"
 
 #include <algorithm>
@@ -65,6 +66,10 @@ public:
         check_key();
         check_exclusive("prompt.system", "prompt.system_file");
         check_headers();
+        check_connections();
+        check_trust();
+        check_proxy();
+        check_delays();
     }
 
 private:
@@ -189,6 +194,75 @@ private:
                 "this header carries a key, which a program file should not hold; use "
                 "model.api_key_env or model.api_key_file, or set model.allow_inline_key = true"
             );
+        }
+    }
+
+    void check_connections() {
+        net::NetSettings& connection = draft_.settings.connection;
+        if (draft_.find("connection.max_connections") == nullptr) {
+            connection.max_connections =
+                std::max(connection.max_connections, connection.max_connections_per_host);
+        }
+    }
+
+    void check_trust() {
+        const net::TlsSettings& tls = draft_.settings.connection.tls;
+        if (!tls.client_cert.empty() && tls.client_key.empty()) {
+            auto& places = draft_.settings.start_places;
+            places["connection.client_key"] = places.at("connection.client_cert");
+        }
+        if (tls.only_ca && tls.ca_file.empty() && tls.ca_dir.empty()) {
+            throw ConfigError(
+                place_of("connection.only_ca"),
+                "leaves nobody to trust without connection.ca_file and connection.ca_dir; add one "
+                "of them or remove only_ca"
+            );
+        }
+        for (const char* const key :
+             {"connection.client_key", "connection.client_key_passphrase_env"}) {
+            if (draft_.find(key) != nullptr && tls.client_cert.empty()) {
+                throw ConfigError(
+                    place_of(key),
+                    "has no use without connection.client_cert; add the certificate or remove "
+                    "this key"
+                );
+            }
+        }
+    }
+
+    void check_proxy() const {
+        const std::string text = draft_.settings.connection.proxy.url.value_or(std::string());
+        if (text.empty()) {
+            return;
+        }
+        if (text.find('@') != std::string::npos && !draft_.allow_inline_key) {
+            throw ConfigError(
+                place_of("connection.proxy"),
+                "a user or password in the program file is refused; put the whole URL into the "
+                "environment variable HTTPS_PROXY and remove connection.proxy, or set "
+                "model.allow_inline_key = true"
+            );
+        }
+        try {
+            static_cast<void>(wire::ProxyUrl::parse(text));
+        } catch (const std::invalid_argument& problem) {
+            throw ConfigError(draft_.settings.start_places.at("connection.proxy"), problem.what());
+        }
+    }
+
+    void check_delays() {
+        wire::RetryPolicy& retry = draft_.settings.retry;
+        if (draft_.find("retry.max_delay") == nullptr) {
+            retry.max_delay = std::max(retry.max_delay, retry.initial_delay);
+        } else if (draft_.find("retry.initial_delay") != nullptr) {
+            if (retry.max_delay < retry.initial_delay) {
+                throw ConfigError(
+                    place_of("retry.max_delay"),
+                    "is shorter than retry.initial_delay at line " +
+                        std::to_string(draft_.find("retry.initial_delay")->line) +
+                        "; raise it or lower the other"
+                );
+            }
         }
     }
 

@@ -11,7 +11,7 @@
 namespace llmproc {
 
 /// Reads a program. `name` stands for the file in errors; relative paths in it are relative to
-/// `base_dir`. The files it names are read now, but for the key and the CA file.
+/// `base_dir`. The files it names are read now, but for keys and certificates.
 /// Throws ConfigError: invalid_config, insecure_url; with file, line, column and dotted key.
 ProgramSettings read_program(
     std::string_view text,

@@ -1,8 +1,7 @@
-#include "program/program_schema.hpp"
+#include "program/program_keys.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 #include <limits>
 #include <utility>
 
@@ -10,14 +9,8 @@ namespace llmproc {
 
 namespace {
 
-constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t max_bytes = 1024LL * 1024 * 1024;
 constexpr std::string_view use_extra_body =
     "; until then write it into [parameters.extra_body] by the provider's name";
-
-std::size_t size(const ConfigField& field, std::int64_t low, std::int64_t high) {
-    return static_cast<std::size_t>(field.integer(low, high));
-}
 
 bool is_object(const RawJson& json) {
     const auto start = json.text().find_first_not_of(" \t\r\n");
@@ -41,14 +34,11 @@ bool is_variable_name(std::string_view text) {
 }
 
 void set_api_key_env(ProgramDraft& draft, const ConfigField& field) {
-    const std::string& name = field.text();
-    if (looks_like_key(name) || !is_variable_name(name)) {
-        field.fail(
-            "expected the name of an environment variable (letters, digits and _; \"\" = no key); "
-            "a key itself belongs in that variable or in the file of model.api_key_file"
-        );
-    }
-    draft.settings.key.env = name;
+    draft.settings.key.env = variable_name(
+        field,
+        "expected the name of an environment variable (letters, digits and _; \"\" = no key); "
+        "a key itself belongs in that variable or in the file of model.api_key_file"
+    );
 }
 
 void set_response_schema(ProgramDraft& draft, const ConfigField& field) {
@@ -157,11 +147,13 @@ std::vector<KeyRow> parameter_rows() {
          {}},
         {"parameters.top_k",
          {},
-         [](auto& d, const auto& f) { d.settings.params.top_k = f.integer(1, no_limit); },
+         [](auto& d, const auto& f) { d.settings.params.top_k = f.integer(1, no_upper_limit); },
          {}},
         {"parameters.max_tokens",
          {},
-         [](auto& d, const auto& f) { d.settings.params.max_tokens = f.integer(1, no_limit); },
+         [](auto& d, const auto& f) {
+             d.settings.params.max_tokens = f.integer(1, no_upper_limit);
+         },
          {}},
         {"parameters.stop",
          {},
@@ -170,7 +162,8 @@ std::vector<KeyRow> parameter_rows() {
         {"parameters.seed",
          {},
          [](auto& d, const auto& f) {
-             d.settings.params.seed = f.integer(std::numeric_limits<std::int64_t>::min(), no_limit);
+             d.settings.params.seed =
+                 f.integer(std::numeric_limits<std::int64_t>::min(), no_upper_limit);
          },
          {}},
         {"parameters.reasoning_effort",
@@ -189,77 +182,8 @@ std::vector<KeyRow> parameter_rows() {
     };
 }
 
-std::vector<KeyRow> connection_rows() {
-    return {
-        {"connection.timeout",
-         {},
-         [](auto& d, const auto& f) { d.settings.timeout = f.seconds(); },
-         {}},
-        {"connection.connect_timeout",
-         {},
-         [](auto& d, const auto& f) { d.settings.connection.connect_timeout = f.seconds(); },
-         {}},
-        {"connection.idle_timeout",
-         {},
-         [](auto& d, const auto& f) { d.settings.connection.idle_timeout = f.seconds(); },
-         {}},
-        {"connection.max_connections_per_host",
-         {},
-         [](auto& d, const auto& f) {
-             d.settings.connection.max_connections_per_host = size(f, 1, 10'000);
-         },
-         {}},
-        {"connection.allow_insecure_http",
-         {},
-         [](auto& d, const auto& f) { d.settings.connection.allow_insecure_http = f.boolean(); },
-         {}},
-        {"connection.ca_file",
-         {},
-         [](auto& d, const auto& f) {
-             d.settings.connection.ca_file = f.path().string();
-             d.settings.ca_file_place = f.place();
-         },
-         {}},
-        {"connection.max_header_bytes",
-         {},
-         [](auto& d, const auto& f) {
-             d.settings.connection.max_header_bytes = size(f, 256, max_bytes);
-         },
-         {}},
-        {"connection.max_body_bytes",
-         {},
-         [](auto& d, const auto& f) {
-             d.settings.connection.max_body_bytes = size(f, 1, max_bytes);
-         },
-         {}},
-        {"connection.resend_on_stale",
-         {},
-         [](auto& d, const auto& f) { d.settings.connection.resend_on_stale = f.boolean(); },
-         {}},
-    };
-}
-
 std::vector<KeyRow> later_rows() {
-    constexpr std::array<std::string_view, 19> keys{
-        "connection.resolve_timeout",
-        "connection.handshake_timeout",
-        "connection.write_timeout",
-        "connection.first_byte_timeout",
-        "connection.read_timeout",
-        "connection.idle_read_timeout",
-        "connection.client_cert",
-        "connection.client_key",
-        "connection.proxy",
-        "connection.no_proxy",
-        "connection.ca_dir",
-        "connection.only_ca",
-        "connection.http2",
-        "retry",
-        "limits",
-        "tools",
-        "mcp",
-        "plugins",
-        "demo"};
+    constexpr std::array<std::string_view, 5> keys{"limits", "tools", "mcp", "plugins", "demo"};
     std::vector<KeyRow> rows;
     rows.reserve(keys.size());
     for (const std::string_view key : keys) {
@@ -270,11 +194,25 @@ std::vector<KeyRow> later_rows() {
 
 }  // namespace
 
+const std::string& variable_name(const ConfigField& field, const std::string& problem) {
+    const std::string& name = field.text();
+    if (looks_like_key(name) || !is_variable_name(name)) {
+        field.fail(problem);
+    }
+    return name;
+}
+
 const std::vector<KeyRow>& key_rows() {
     static const std::vector<KeyRow> all = [] {
         std::vector<KeyRow> rows;
         for (auto* const part :
-             {model_rows, prompt_rows, parameter_rows, connection_rows, later_rows}) {
+             {model_rows,
+              prompt_rows,
+              parameter_rows,
+              connection_rows,
+              retry_rows,
+              rate_limit_rows,
+              later_rows}) {
             const std::vector<KeyRow> some = part();
             rows.insert(rows.end(), some.begin(), some.end());
         }

@@ -4,11 +4,15 @@
 
 #include <llmproc/chat.hpp>
 #include <llmproc/error.hpp>
+#include <llmproc/observer.hpp>
 #include <llmproc/provider.hpp>
+#include <llmproc/timeouts.hpp>
 #include "net/net_settings.hpp"
+#include "wire/retry_policy.hpp"
 
-#include <chrono>
-#include <optional>
+#include <functional>
+#include <map>
+#include <memory>
 #include <string>
 
 namespace llmproc {
@@ -31,8 +35,13 @@ struct ProgramSettings {
     std::string user_prompt;
     SamplingParams params;
     net::NetSettings connection;
-    ConfigPlace ca_file_place;  ///< For errors at start.
-    std::chrono::milliseconds timeout{600'000};
+    std::string client_key_passphrase_env;  ///< Variable; empty = none. Checked at start.
+    /// Places of the keys whose values are first used at start, by the names that errors have.
+    std::map<std::string, ConfigPlace, std::less<>> start_places;
+    net::RateLimitSettings rate_limit;
+    Timeouts timeouts = Timeouts::defaults();
+    wire::RetryPolicy retry;
+    std::shared_ptr<Observer> observer;  ///< Set by `LLMProgram::with_observer`.
 };
 
 }  // namespace llmproc

@@ -21,6 +21,7 @@ public:
     void finish(StreamEvents& out) override;
     bool flush_pending_event() const override { return true; }
     void complete(ChatReply& reply) const override;
+    Usage usage() const override { return usage_; }
 
 private:
     bool read_chunk(std::string_view data, StreamEvents& out);

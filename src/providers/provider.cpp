@@ -22,6 +22,10 @@ StreamDecoder::~StreamDecoder() = default;
 
 void StreamDecoder::complete(ChatReply& /*reply*/) const {}
 
+Usage StreamDecoder::usage() const {
+    return Usage();
+}
+
 Codec::~Codec() = default;
 
 std::string Codec::request_id(const Headers& headers) const {

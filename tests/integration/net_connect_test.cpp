@@ -177,13 +177,12 @@ TEST_F(NetConnectTest, ReportsAnUnknownHost) {
 
 TEST_F(NetConnectTest, AStuckResolverEndsAtTheConnectTimeout) {
     const auto settings = std::make_shared<NetSettings>();
-    settings->connect_timeout = 20ms;
     const auto client = std::make_shared<HttpClient>(
         wire::Url::parse("https://nowhere.example"),
         settings,
         std::make_shared<StuckResolver>()
     );
-    const auto done = exchange(client);
+    const auto done = exchange(client, post(), Timeouts().resolve(20ms));
     ASSERT_EQ(errc_of(done->error), Errc::timeout);
     try {
         std::rethrow_exception(done->error);
@@ -195,9 +194,7 @@ TEST_F(NetConnectTest, AStuckResolverEndsAtTheConnectTimeout) {
 
 TEST_F(NetConnectTest, ASilentServerEndsTheHandshakeAtItsTimeout) {
     ScriptedServer server(ServerOptions().handshake_hang());
-    const auto settings = settings_of(server);
-    settings->connect_timeout = 30ms;
-    const auto done = exchange(client_of(server, settings));
+    const auto done = exchange(client_of(server), post(), Timeouts().handshake(30ms));
     ASSERT_EQ(errc_of(done->error), Errc::timeout);
     try {
         std::rethrow_exception(done->error);

@@ -120,7 +120,7 @@ TEST_F(NetPoolTest, AWaiterEndsAtItsDeadlineInStagePool) {
     const auto client = client_of(server, settings);
     const auto first = start(io.get_executor(), client, post());
     run_until([&] { return server.stats().open_requests == 1; });
-    const auto second = start(io.get_executor(), client, post(), 30ms);
+    const auto second = start(io.get_executor(), client, post(), Timeouts().total(30ms));
     run_until([&] { return second->ended; });
     try {
         std::rethrow_exception(second->error);
@@ -200,7 +200,7 @@ TEST_F(NetPoolTest, IdleConnectionsAreNotUsedBeyondTheirTimeout) {
 TEST(NetContextTest, AContextMayDieAtAnyMoment) {
     ScriptedServer server;
     const auto settings = std::make_shared<NetSettings>();
-    settings->ca_file = server.ca_file();
+    settings->tls.ca_file = server.ca_file();
     settings->max_connections_per_host = 2;
     server.default_reply(Reply::json("{}").split_every(20));
     const auto client = std::make_shared<HttpClient>(wire::Url::parse(server.url()), settings);
@@ -228,7 +228,7 @@ TEST(NetContextTest, AnExchangeMayOutliveItsContext) {
     ScriptedServer server;
     server.default_reply(Reply().body(std::string(5000, 'x')).hold_after(2000));
     const auto settings = std::make_shared<NetSettings>();
-    settings->ca_file = server.ca_file();
+    settings->tls.ca_file = server.ca_file();
     const auto client = std::make_shared<HttpClient>(wire::Url::parse(server.url()), settings);
     auto kept = std::make_shared<std::optional<HttpExchange>>();
     {
@@ -277,7 +277,7 @@ TEST(NetContextTest, IdleConnectionsDoNotKeepTheLoopRunning) {
     ScriptedServer server;
     server.default_reply(Reply::json("{}"));
     const auto settings = std::make_shared<NetSettings>();
-    settings->ca_file = server.ca_file();
+    settings->tls.ca_file = server.ca_file();
     asio::io_context io;
     const auto client = std::make_shared<HttpClient>(wire::Url::parse(server.url()), settings);
     const auto call = start(io.get_executor(), client, post());
@@ -290,7 +290,7 @@ TEST(NetContextTest, FourThreadsShareOnePool) {
     ScriptedServer server;
     server.handle([](const auto& request) { return Reply::json(request.body); });
     const auto settings = std::make_shared<NetSettings>();
-    settings->ca_file = server.ca_file();
+    settings->tls.ca_file = server.ca_file();
     settings->max_connections_per_host = 5;
     asio::io_context io;
     const auto client = std::make_shared<HttpClient>(wire::Url::parse(server.url()), settings);

@@ -55,10 +55,10 @@ inline std::shared_ptr<Exchange> start(
     const asio::any_io_executor& executor,
     const std::shared_ptr<HttpClient>& client,
     HttpRequest request,
-    std::chrono::milliseconds total = 60s
+    const Timeouts& limits = Timeouts().total(60s)
 ) {
     auto exchange = std::make_shared<Exchange>();
-    exchange->call = std::make_shared<async::CallContext>(asio::make_strand(executor), total);
+    exchange->call = std::make_shared<async::CallContext>(asio::make_strand(executor), limits);
     asio::post(exchange->call->executor(), [exchange, client, request = std::move(request)] {
         async::Completion done = [exchange](std::exception_ptr error) {
             exchange->ended = true;
@@ -100,7 +100,7 @@ class NetTest : public ::testing::Test {
 protected:
     std::shared_ptr<NetSettings> settings_of(const ScriptedServer& server) {
         auto settings = std::make_shared<NetSettings>();
-        settings->ca_file = server.ca_file();
+        settings->tls.ca_file = server.ca_file();
         return settings;
     }
     std::shared_ptr<HttpClient> client_of(
@@ -119,9 +119,9 @@ protected:
     std::shared_ptr<Exchange> exchange(
         const std::shared_ptr<HttpClient>& client,
         HttpRequest request = post(),
-        std::chrono::milliseconds total = 60s
+        const Timeouts& limits = Timeouts().total(60s)
     ) {
-        auto started = start(io.get_executor(), client, std::move(request), total);
+        auto started = start(io.get_executor(), client, std::move(request), limits);
         run();
         EXPECT_TRUE(started->ended);
         return started;

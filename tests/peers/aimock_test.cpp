@@ -3,22 +3,22 @@
 #include <llmproc/testing/certificate_authority.hpp>
 #include "support/child_process.hpp"
 #include "support/local_server.hpp"
+#include "support/nginx_server.hpp"
+#include "support/peer_support.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace llmproc {
@@ -28,6 +28,7 @@ namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using testing::ChildProcess;
 using testing::find_program;
+using testing::NginxRequest;
 using testing::read_file;
 using testing::watchdog;
 using testing::write_file;
@@ -65,24 +66,11 @@ std::string fixtures(const std::string& first_question) {
     return text + "]}\n";
 }
 
-std::string nginx_config(const std::string& folder, std::uint16_t port, std::uint16_t upstream) {
-    std::string text = R"(daemon off;
-master_process off;
-pid FOLDER/nginx.pid;
-error_log stderr warn;
-events { worker_connections 64; }
-http {
-    log_format connections '$connection $connection_requests $status $ssl_protocol';
-    access_log FOLDER/access.log connections;
-    client_body_temp_path FOLDER/body;
-    proxy_temp_path FOLDER/proxy;
-    fastcgi_temp_path FOLDER/fastcgi;
-    uwsgi_temp_path FOLDER/uwsgi;
-    scgi_temp_path FOLDER/scgi;
-    keepalive_timeout 75s;
+/// `UPSTREAM` is aimock's port.
+constexpr const char* nginx_sites = R"(
     upstream aimock { server 127.0.0.1:UPSTREAM; keepalive 4; }
     server {
-        listen 127.0.0.1:PORT ssl;
+        listen 127.0.0.1:PORT{aimock} ssl;
         server_name localhost;
         ssl_protocols TLSv1.3;
         ssl_certificate FOLDER/chain.pem;
@@ -94,18 +82,12 @@ http {
             proxy_buffering off;
         }
     }
-}
 )";
-    const auto replace = [&text](const std::string& word, const std::string& value) {
-        for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
-            text.replace(at, word.size(), value);
-            at += value.size();
-        }
-    };
-    replace("FOLDER", folder);
-    replace("UPSTREAM", std::to_string(upstream));
-    replace("PORT", std::to_string(port));
-    return text;
+
+std::string sites_before(std::uint16_t upstream) {
+    std::string text = nginx_sites;
+    const std::string word = "UPSTREAM";
+    return text.replace(text.find(word), word.size(), std::to_string(upstream));
 }
 
 /// aimock behind nginx, ready for connections.
@@ -116,81 +98,31 @@ public:
         write_file(folder_.path() / "chain.pem", certificate.chain_pem);
         write_file(folder_.path() / "key.pem", certificate.key_pem);
         write_file(folder_.path() / "fixtures.json", fixtures(first_question));
-        aimock_port_ = start(aimock_, "aimock", [this](std::uint16_t port) {
-            return std::vector<std::string>{
-                find_program("node"),
-                aimock_script().string(),
-                "-p",
-                std::to_string(port),
-                "-f",
-                (folder_.path() / "fixtures.json").string()};
-        });
-        nginx_port_ = start(nginx_, "nginx", [this](std::uint16_t port) {
-            const std::string folder = folder_.path().string();
-            write_file(folder + "/nginx.conf", nginx_config(folder, port, aimock_port_));
-            return std::vector<std::string>{
-                find_program("nginx"),
-                "-p",
-                folder,
-                "-c",
-                folder + "/nginx.conf",
-                "-e",
-                "stderr"};
-        });
+        const std::uint16_t aimock_port =
+            testing::start_on_free_port(aimock_, folder_, "aimock", [this](std::uint16_t port) {
+                return std::vector<std::string>{
+                    find_program("node"),
+                    aimock_script().string(),
+                    "-p",
+                    std::to_string(port),
+                    "-f",
+                    (folder_.path() / "fixtures.json").string()};
+            });
+        nginx_.emplace(folder_, sites_before(aimock_port));
     }
 
-    std::string base_url() const {
-        return "https://localhost:" + std::to_string(nginx_port_) + "/v1";
-    }
+    std::string base_url() const { return nginx_->base_url("aimock"); }
     const std::string& ca_file() const { return authority_.ca_file(); }
-
-    /// The lines of nginx's log. It is written after the client has the answer, so this waits for
-    /// `count` of them.
-    std::vector<std::string> log(std::size_t count) const {
-        const auto end = std::chrono::steady_clock::now() + watchdog;
-        std::vector<std::string> lines;
-        for (;;) {
-            lines.clear();
-            std::istringstream text(read_file(folder_.path() / "access.log"));
-            for (std::string line; std::getline(text, line);) {
-                lines.push_back(line);
-            }
-            if (lines.size() >= count || std::chrono::steady_clock::now() > end) {
-                return lines;
-            }
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        }
+    /// nginx's log of `count` requests.
+    std::vector<NginxRequest> log(std::size_t count) const {
+        return nginx_->requests("aimock", count);
     }
 
 private:
-    /// Somebody else may take the port between its choice and its use, so it is tried again.
-    template <typename Command>
-    std::uint16_t start(
-        std::unique_ptr<ChildProcess>& child,
-        const std::string& name,
-        Command command
-    ) {
-        const fs::path output = folder_.path() / (name + ".out");
-        for (int attempt = 1;; ++attempt) {
-            const std::uint16_t port = testing::free_port();
-            child = std::make_unique<ChildProcess>(command(port), output.string());
-            try {
-                testing::wait_until_ready(*child, port, output);
-                return port;
-            } catch (const std::runtime_error& error) {
-                if (attempt == 3) {
-                    throw std::runtime_error(name + ": " + error.what());
-                }
-            }
-        }
-    }
-
     testing::Folder folder_;
     testing::CertificateAuthority authority_;
     std::unique_ptr<ChildProcess> aimock_;
-    std::unique_ptr<ChildProcess> nginx_;
-    std::uint16_t aimock_port_ = 0;
-    std::uint16_t nginx_port_ = 0;
+    std::optional<testing::NginxServer> nginx_;
 };
 
 /// What the machine lacks for this test, with the remedy; empty if nothing.
@@ -213,24 +145,14 @@ std::string missing() {
         text += "aimock is not installed: npm ci --prefix " + peers_folder().string() +
                 " (or set LLMPROC_PEERS_DIR to a copy of that folder). ";
     }
-    text += find_program("nginx").empty() ? "nginx is not installed: apt install nginx-light. "
-                                          : "";
-    return text;
+    return text + testing::lack_of("nginx", "nginx-light");
 }
 
 class AimockTest : public ::testing::Test {
 protected:
     void SetUp() override {
         ::setenv("OPENAI_API_KEY", "not-a-key", 1);
-        const std::string lack = missing();
-        if (lack.empty()) {
-            return;
-        }
-        const char* const required = std::getenv("LLMPROC_REQUIRE_PEERS");
-        if (required != nullptr && std::string(required) == "1") {
-            FAIL() << "LLMPROC_REQUIRE_PEERS=1, but " << lack;
-        }
-        GTEST_SKIP() << "NOT TESTED against aimock behind nginx: " << lack;
+        testing::require_peers("aimock behind nginx", missing());
     }
 };
 
@@ -258,20 +180,14 @@ std::string example_question() {
     return LLMProgram::from_toml(example_file()).user_prompt();
 }
 
-void expect_one_connection(const std::vector<std::string>& log, std::size_t requests) {
+void expect_one_connection(const std::vector<NginxRequest>& log, std::size_t requests) {
     ASSERT_EQ(log.size(), requests);
     std::set<std::string> connections;
     for (std::size_t i = 0; i < log.size(); ++i) {
-        std::istringstream line(log[i]);
-        std::string connection;
-        std::size_t number = 0;
-        int status = 0;
-        std::string protocol;
-        line >> connection >> number >> status >> protocol;
-        connections.insert(connection);
-        EXPECT_EQ(number, i + 1) << log[i];
-        EXPECT_EQ(status, 200) << log[i];
-        EXPECT_EQ(protocol, "TLSv1.3") << log[i];
+        connections.insert(log[i].connection);
+        EXPECT_EQ(log[i].number, i + 1);
+        EXPECT_EQ(log[i].status, 200) << i;
+        EXPECT_EQ(log[i].protocol, "TLSv1.3") << i;
     }
     EXPECT_EQ(connections.size(), 1U);
 }

@@ -89,6 +89,56 @@ void errors(llmproc::SyncLLMProcess& process) {
     }
 }
 
+void counters(llmproc::SyncLLMProcess& process) {
+    llmproc::ProcessStats mine = process.stats();  // what the calls of this process caused
+    std::cout << mine.requests << " requests, " << mine.connections_opened << " connections, "
+              << mine.tls_handshakes << " handshakes (" << mine.tls_resumed << " resumed), "
+              << mine.connections_replaced << " replaced, " << mine.retries << " retries\n";
+    llmproc::ConnectionStats pool = llmproc::connection_stats(process.get_executor());
+    std::cout << pool.idle << " idle, " << pool.in_use << " in use, " << pool.waiting
+              << " waiting\n";
+}
+
+/// What the README says of twenty sequential calls.
+void twenty_calls(const llmproc::LLMProgram& program) {
+    llmproc::SyncLLMProcess process = program.start_sync();
+    for (int i = 0; i < 20; ++i) {
+        process.run("Hello!");
+    }
+    std::ostringstream printed;
+    std::streambuf* const before = std::cout.rdbuf(printed.rdbuf());
+    counters(process);
+    std::cout.rdbuf(before);
+    require(
+        printed.str() ==
+            "20 requests, 1 connections, 1 handshakes (0 resumed), 0 replaced, 0 retries\n"
+            "1 idle, 0 in use, 0 waiting\n",
+        "the counters of twenty calls"
+    );
+}
+
+void limits_of_a_call(llmproc::SyncLLMProcess& process) {
+    llmproc::Timeouts limits = llmproc::Timeouts().connect(2s).first_byte(30s).total(2min);
+    process.run("Quick!", llmproc::RunOptions().timeouts(limits).max_attempts(1));
+}
+
+class Log : public llmproc::Observer {
+    void on_event(const llmproc::CallEvent& event) noexcept override {
+        const auto time = std::chrono::duration_cast<std::chrono::microseconds>(event.duration);
+        std::clog << event.call << ' ' << to_string(event.step) << ' ' << time.count() << " us\n";
+    }
+};
+
+void observed(const llmproc::LLMProgram& program) {
+    llmproc::LLMProgram watched = program.with_observer(std::make_shared<Log>());
+
+    std::ostringstream logged;
+    std::streambuf* const before = std::clog.rdbuf(logged.rdbuf());
+    watched.start_sync().run("Hello!");
+    std::clog.rdbuf(before);
+    require(logged.str().find(" done ") != std::string::npos, "the observer saw the call's end");
+}
+
 void cancel(llmproc::SyncLLMProcess& process, std::stop_token token) {
     process.run("Write a novel.", llmproc::RunOptions().stop_token(token).timeout(5min));
 }
@@ -150,7 +200,7 @@ void your_tests() {
     require(process.run("Hello!").text() == "Bonjour!", "the scripted answer arrives");
     require(server.stats().handshakes == 1, "one handshake");
     try {
-        process.run("Again!");
+        process.run("Again!", llmproc::RunOptions().max_attempts(1));
         require(false, "the second answer is an error");
     } catch (const llmproc::LLMError& error) {
         require(error.code() == llmproc::Condition::rate_limited, "it says so");
@@ -203,6 +253,7 @@ void run_snippets(const std::string& ten_lines, const std::string& getting_start
     require(server.requests().size() == 3, "they ask three times");
 
     const auto program = llmproc::LLMProgram::from_toml("hello.toml");
+    twenty_calls(program);
     blocking(program);
     asio::io_context context;
     run(context, serve(program));
@@ -216,6 +267,8 @@ void run_snippets(const std::string& ten_lines, const std::string& getting_start
     llmproc::SyncLLMProcess sync = program.start_sync();
     errors(sync);
     cancel(sync, std::stop_token());
+    limits_of_a_call(sync);
+    observed(program);
     image(sync, "bytes of a picture");
     std::vector<llmproc::testing::OpenAIToolCall> calls;
     calls.emplace_back("call_1", "weather", R"({"city": "Paris"})");

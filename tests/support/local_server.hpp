@@ -8,9 +8,12 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -81,6 +84,35 @@ public:
     bool connect(std::uint16_t port) {
         sockaddr_in address = loopback(port);
         return ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    }
+    /// Takes connections, up to a few, and says nothing; returns the port.
+    std::uint16_t listen() {
+        const std::uint16_t port = bind();
+        if (::listen(fd_, SOMAXCONN) != 0) {
+            throw std::runtime_error("cannot listen on 127.0.0.1");
+        }
+        return port;
+    }
+    bool send(const std::string& text) {
+        return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) ==
+               static_cast<ssize_t>(text.size());
+    }
+    /// What comes until the other side closes. Throws when it does not.
+    std::string receive_all() {
+        const timeval limit{std::chrono::seconds(watchdog).count(), 0};
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+        std::string text;
+        std::array<char, 4096> buffer{};
+        for (;;) {
+            const ssize_t count = ::recv(fd_, buffer.data(), buffer.size(), 0);
+            if (count < 0) {
+                throw std::runtime_error("the other side does not close");
+            }
+            if (count == 0) {
+                return text;
+            }
+            text.append(buffer.data(), static_cast<std::size_t>(count));
+        }
     }
 
 private:

@@ -23,6 +23,9 @@ protected:
     std::shared_ptr<CallContext> make(milliseconds total = milliseconds::max()) {
         return std::make_shared<CallContext>(io_.get_executor(), total);
     }
+    std::shared_ptr<CallContext> make(const Timeouts& limits) {
+        return std::make_shared<CallContext>(io_.get_executor(), limits);
+    }
 
     void spawn_on(const std::shared_ptr<CallContext>& call, asio::awaitable<void> body) {
         spawn(call, std::move(body), [this](std::exception_ptr error) {
@@ -56,8 +59,8 @@ asio::awaitable<void> nothing() {
     co_return;
 }
 
-asio::awaitable<void> limited(std::shared_ptr<CallContext> call, milliseconds limit) {
-    call->enter(Stage::connect, limit);
+asio::awaitable<void> limited(std::shared_ptr<CallContext> call) {
+    call->enter(Stage::connect);
     asio::steady_timer never(call->executor(), Clock::time_point::max());
     co_await never.async_wait(asio::use_awaitable);
 }
@@ -83,8 +86,8 @@ TEST_F(CallContextTest, TotalLimitBecomesATimeoutThatNamesTheStage) {
 }
 
 TEST_F(CallContextTest, StageLimitPrevailsOverALaterTotal) {
-    const auto call = make(milliseconds(600'000));
-    spawn_on(call, limited(call, milliseconds(1)));
+    const auto call = make(Timeouts().total(milliseconds(600'000)).connect(milliseconds(1)));
+    spawn_on(call, limited(call));
     io_.run();
     const auto error = thrown<Timeout>();
     ASSERT_TRUE(error);
@@ -93,7 +96,7 @@ TEST_F(CallContextTest, StageLimitPrevailsOverALaterTotal) {
 }
 
 asio::awaitable<void> two_stages(std::shared_ptr<CallContext> call) {
-    call->enter(Stage::connect, milliseconds(1));
+    call->enter(Stage::connect);
     // The next stage has no limit of its own, so the armed one must not count any more.
     call->enter(Stage::body);
     asio::steady_timer later(call->executor(), milliseconds(20));
@@ -101,7 +104,7 @@ asio::awaitable<void> two_stages(std::shared_ptr<CallContext> call) {
 }
 
 TEST_F(CallContextTest, LeavingAStageLiftsItsLimit) {
-    const auto call = make(milliseconds(600'000));
+    const auto call = make(Timeouts().total(milliseconds(600'000)).connect(milliseconds(1)));
     spawn_on(call, two_stages(call));
     io_.run();
     EXPECT_EQ(completions_, 1);
@@ -139,6 +142,121 @@ TEST_F(CallContextTest, TimeThatIsOverStartsNothing) {
     const auto error = thrown<Timeout>();
     ASSERT_TRUE(error);
     EXPECT_EQ(error->stage(), Stage::write);
+}
+
+/// Waits until a limit ends the attempt, then `after` decides what to do next.
+asio::awaitable<void> fail_then_sleep(std::shared_ptr<CallContext> call, Stage stage) {
+    call->begin_attempt();
+    bool failed = false;
+    try {
+        co_await call->wait_notified(stage);
+    } catch (...) {
+        failed = true;
+    }
+    if (!failed || !call->recover()) {
+        call->throw_if_interrupted();
+    }
+    const asio::enable_terminal_cancellation terminal;
+    co_await asio::this_coro::reset_cancellation_state(terminal);
+    // Suspends although the coroutine was cancelled before.
+    co_await call->sleep(Stage::retry, milliseconds(2));
+}
+
+TEST_F(CallContextTest, ALimitOfAStageLeavesTheCallUsable) {
+    const auto call = make(Timeouts().first_byte(milliseconds(1)));
+    spawn_on(call, fail_then_sleep(call, Stage::first_byte));
+    io_.run();
+    EXPECT_EQ(completions_, 1);
+    EXPECT_FALSE(error_);
+}
+
+TEST_F(CallContextTest, TheLimitOfAnAttemptNamesTheStage) {
+    const auto call = make(Timeouts().attempt(milliseconds(1)).first_byte(milliseconds(600'000)));
+    spawn_on(call, [](std::shared_ptr<CallContext> own) -> asio::awaitable<void> {
+        own->begin_attempt();
+        co_await own->wait_notified(Stage::first_byte);
+    }(call));
+    io_.run();
+    const auto error = thrown<Timeout>();
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->stage(), Stage::first_byte);
+    EXPECT_EQ(error->limit(), milliseconds(1));
+}
+
+TEST_F(CallContextTest, AnEndedAttemptHasNoLimit) {
+    const auto call = make(Timeouts().attempt(milliseconds(5)));
+    spawn_on(call, [](std::shared_ptr<CallContext> own) -> asio::awaitable<void> {
+        own->begin_attempt();
+        own->enter(Stage::first_byte);
+        own->end_attempt();
+        co_await own->sleep(Stage::body, milliseconds(30));
+    }(call));
+    io_.run();
+    EXPECT_EQ(completions_, 1);
+    EXPECT_FALSE(error_);
+}
+
+TEST_F(CallContextTest, TheTotalLimitIsFinal) {
+    const auto call = make(Timeouts().total(milliseconds(1)).attempt(milliseconds(600'000)));
+    spawn_on(call, fail_then_sleep(call, Stage::body));
+    io_.run();
+    const auto error = thrown<Timeout>();
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->limit(), milliseconds(1));
+}
+
+TEST_F(CallContextTest, TheTotalLimitHoldsInTheWaitAfterAnAttempt) {
+    const auto call = make(Timeouts().total(milliseconds(30)).first_byte(milliseconds(1)));
+    spawn_on(call, [](std::shared_ptr<CallContext> own) -> asio::awaitable<void> {
+        co_await fail_then_sleep(own, Stage::first_byte);
+        co_await own->sleep(Stage::retry, std::chrono::hours(1));
+    }(call));
+    io_.run();
+    const auto error = thrown<Timeout>();
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->stage(), Stage::retry);
+    EXPECT_EQ(error->limit(), milliseconds(30));
+}
+
+/// A cancel that arrives while the coroutine still unwinds from a limit must not be forgotten.
+TEST_F(CallContextTest, ACancelAfterALimitOfAnAttemptPrevails) {
+    const auto call = make(Timeouts().first_byte(milliseconds(1)));
+    bool recovered = true;
+    spawn_on(call, [](std::shared_ptr<CallContext> own, bool& went_on) -> asio::awaitable<void> {
+        std::exception_ptr error;
+        try {
+            co_await own->wait_notified(Stage::first_byte);
+        } catch (...) {
+            error = std::current_exception();
+        }
+        own->cancel(CancelReason::user);
+        went_on = own->recover();
+        std::rethrow_exception(error);
+    }(call, recovered));
+    io_.run();
+    EXPECT_FALSE(recovered);
+    EXPECT_TRUE(thrown<Cancelled>());
+}
+
+TEST_F(CallContextTest, ASleepIsCancelled) {
+    const auto call = make();
+    spawn_on(call, call->sleep(Stage::retry, std::chrono::hours(1)));
+    io_.poll();  // it sleeps now
+    call->cancel(CancelReason::user);
+    io_.run();
+    EXPECT_TRUE(thrown<Cancelled>());
+}
+
+TEST_F(CallContextTest, ANotificationDoesNotEndASleep) {
+    const auto call = make();
+    spawn_on(call, call->sleep(Stage::retry, std::chrono::hours(1)));
+    io_.poll();
+    call->notify();
+    io_.poll();
+    EXPECT_EQ(completions_, 0);
+    call->cancel(CancelReason::user);
+    io_.run();
+    EXPECT_EQ(completions_, 1);
 }
 
 TEST_F(CallContextTest, FirstCauseCounts) {

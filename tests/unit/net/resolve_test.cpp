@@ -8,10 +8,15 @@
 #include <boost/asio/strand.hpp>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <exception>
+#include <future>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -37,26 +42,28 @@ struct Outcome {
     bool ended = false;
     std::exception_ptr error;
     Addresses addresses;
+    LookupSource source = LookupSource::shared;
 };
 
 asio::awaitable<void> body(
     std::shared_ptr<async::CallContext> call,
     std::shared_ptr<Resolver> resolver,
-    std::chrono::milliseconds limit,
+    std::string host,
     std::shared_ptr<Outcome> outcome
 ) {
-    call->enter(Stage::resolve, limit);
-    Addresses addresses = co_await resolve(*call, std::move(resolver), "host.example", 443);
+    call->enter(Stage::resolve);
+    Addresses addresses =
+        co_await resolve(*call, std::move(resolver), std::move(host), 443, outcome->source);
     outcome->addresses = std::move(addresses);
 }
 
 std::shared_ptr<Outcome> start(
     const std::shared_ptr<async::CallContext>& call,
     const std::shared_ptr<Resolver>& resolver,
-    std::chrono::milliseconds limit = 1h
+    const std::string& host = "host.example"
 ) {
     auto outcome = std::make_shared<Outcome>();
-    async::spawn(call, body(call, resolver, limit, outcome), [outcome](std::exception_ptr error) {
+    async::spawn(call, body(call, resolver, host, outcome), [outcome](std::exception_ptr error) {
         outcome->ended = true;
         outcome->error = std::move(error);
     });
@@ -79,6 +86,7 @@ TEST(ResolveTest, ReturnsWhatAnotherThreadFound) {
     helper.join();
     EXPECT_TRUE(outcome->ended);
     EXPECT_EQ(outcome->addresses, some_address());
+    EXPECT_EQ(outcome->source, LookupSource::query);
 }
 
 TEST(ResolveTest, TakesAnAnswerGivenAtOnce) {
@@ -113,8 +121,9 @@ TEST(ResolveTest, ReturnsAtCancellationAndIgnoresTheLateAnswer) {
 
 TEST(ResolveTest, ReturnsAtItsDeadlineWithAStuckResolver) {
     asio::io_context io;
-    const auto call = std::make_shared<async::CallContext>(io.get_executor(), 1h);
-    const auto outcome = start(call, std::make_shared<HeldResolver>(), 20ms);
+    const auto call =
+        std::make_shared<async::CallContext>(io.get_executor(), Timeouts().resolve(20ms));
+    const auto outcome = start(call, std::make_shared<HeldResolver>());
     io.run();
     ASSERT_TRUE(outcome->error);
     try {
@@ -170,25 +179,32 @@ TEST(SystemResolverTest, AnswersNumbersAndLocalhostWithoutAThread) {
 TEST(SystemResolverTest, ReportsNamesThatCannotExist) {
     asio::io_context io;
     const auto call = std::make_shared<async::CallContext>(io.get_executor(), 1h);
-    auto outcome = std::make_shared<Outcome>();
-    struct Lookup {
-        static asio::awaitable<void> run(
-            std::shared_ptr<async::CallContext> call,
-            std::shared_ptr<Outcome> outcome
-        ) {
-            call->enter(Stage::resolve, 60s);
-            Addresses addresses =
-                co_await resolve(*call, system_resolver(), "bad name with spaces", 443);
-            outcome->addresses = std::move(addresses);
-        }
-    };
-    async::spawn(call, Lookup::run(call, outcome), [outcome](std::exception_ptr error) {
-        outcome->error = std::move(error);
-    });
+    const auto outcome = start(call, system_resolver(), "bad name with spaces");
     io.run();
     ASSERT_TRUE(outcome->error);
     EXPECT_THROW(std::rethrow_exception(outcome->error), boost::system::system_error);
 }
+
+#ifndef __SANITIZE_THREAD__  // It knows no threads in a forked child.
+TEST(SystemResolverTest, WorksInAForkedChild) {
+    const auto answered = [] {
+        auto told = std::make_shared<std::promise<void>>();
+        system_resolver()->resolve("bad name with spaces", 1, [told](const auto&, const auto&) {
+            told->set_value();
+        });
+        return told->get_future().wait_for(60s) == std::future_status::ready;
+    };
+    ASSERT_TRUE(answered());
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        ::_exit(answered() ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+#endif
 
 }  // namespace
 }  // namespace llmproc::net

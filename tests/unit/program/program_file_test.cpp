@@ -111,7 +111,7 @@ TEST(ProgramFileTest, ReadsEveryKey) {
     EXPECT_EQ(program.key.place.key, "model.api_key_env");
     EXPECT_EQ(program.system_prompt, "Be brief.\n");
     EXPECT_EQ(program.user_prompt, "Hello");
-    EXPECT_EQ(program.timeout, milliseconds(30'000));
+    EXPECT_EQ(program.timeouts.limit(Stage::total), milliseconds(30'000));
 }
 
 TEST(ProgramFileTest, ReadsParameters) {
@@ -148,17 +148,19 @@ TEST(ProgramFileTest, KeepsTheOrderOfTheFileInJson) {
 TEST(ProgramFileTest, ReadsConnection) {
     const ProgramSettings program = read_program(full_program, "full.toml", "/etc/app");
     const net::NetSettings& connection = program.connection;
-    EXPECT_EQ(connection.connect_timeout, milliseconds(2500));
+    EXPECT_EQ(program.timeouts.limit(Stage::connect), milliseconds(2500));
     EXPECT_EQ(connection.idle_timeout, milliseconds(1));
     EXPECT_EQ(connection.max_connections_per_host, 7U);
     EXPECT_FALSE(connection.allow_insecure_http);
-    EXPECT_EQ(connection.ca_file, "/etc/app/ca.pem");
+    EXPECT_EQ(connection.tls.ca_file, "/etc/app/ca.pem");
     EXPECT_EQ(connection.max_header_bytes, 1024U);
     EXPECT_EQ(connection.max_body_bytes, 2048U);
     EXPECT_FALSE(connection.resend_on_stale);
-    EXPECT_EQ(program.ca_file_place.file, "full.toml");
-    EXPECT_EQ(program.ca_file_place.line, 44U);
-    EXPECT_EQ(program.ca_file_place.key, "connection.ca_file");
+    ASSERT_EQ(program.start_places.size(), 1U);
+    const ConfigPlace& place = program.start_places.at("connection.ca_file");
+    EXPECT_EQ(place.file, "full.toml");
+    EXPECT_EQ(place.line, 44U);
+    EXPECT_EQ(place.key, "connection.ca_file");
 }
 
 TEST(ProgramFileTest, EveryProviderNeedsOnlyNameAndProvider) {
@@ -186,7 +188,7 @@ TEST(ProgramFileTest, SetsNoParameterByItself) {
     EXPECT_FALSE(program.params.max_tokens);
     EXPECT_FALSE(program.params.extra_body);
     EXPECT_TRUE(program.params.stop.empty());
-    EXPECT_EQ(program.timeout, milliseconds(600'000));
+    EXPECT_EQ(program.timeouts.limit(Stage::total), std::nullopt);
     EXPECT_EQ(program.connection.max_connections_per_host, 100U);
 }
 
@@ -249,6 +251,12 @@ TEST(ProgramFileTest, NeverShowsAKey) {
              "api_key_env = \"sk-sesame\"\n",
              "base_url = \"https://user:sesame@host/\"\n",
              "api_key = sesame\n",
+             "[connection]\nproxy = \"http://user:sesame@host:1\"\n",
+             "[connection]\nproxy = \"http://user:sesame\"\n",
+             "[connection]\nproxy = \"http://user:se/sesame@host:1\"\n",
+             "allow_inline_key = true\n[connection]\nproxy = \"http://u:sesame@h:x\"\n",
+             "allow_inline_key = true\n[connection]\nproxy = \"http://u:%sesame@h:1\"\n",
+             "[connection]\nclient_key_passphrase_env = \"open sesame\"\n",
              "[parameters.extra_headers]\nX-Api-Key = \"sesame\"\n",
              "[parameters.extra_headers]\nX-Any = \"sesame\\n\"\n",
          }) {
@@ -275,7 +283,7 @@ TEST(ProgramFileTest, ResolvesPathsAgainstTheFile) {
     EXPECT_EQ(program.system_prompt, "From a file: \xc3\xa9\n");
     ASSERT_TRUE(program.params.response_schema);
     EXPECT_NE(program.params.response_schema->text().find("1.50"), std::string::npos);
-    EXPECT_EQ(program.connection.ca_file, "/abs/ca.pem");
+    EXPECT_EQ(program.connection.tls.ca_file, "/abs/ca.pem");
 }
 
 TEST(ProgramFileTest, RefusesFilesThatAreNotWhatTheyShouldBe) {

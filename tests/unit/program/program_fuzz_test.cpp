@@ -32,6 +32,14 @@ a = [1, 2.5, {b = true}]
 [connection]
 timeout = 1e1
 ca_file = "ca.pem"
+min_tls = "1.3"
+proxy = "http://p:1"
+no_proxy = ["a", "10.0.0.0/8"]
+[retry]
+max_delay = 1.5
+jitter = "sdk"
+[rate_limit]
+max_in_flight = 3
 )";
 
 class Mutator {

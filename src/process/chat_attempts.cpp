@@ -1,0 +1,228 @@
+#include "process/chat_attempts.hpp"
+
+#include "providers/stream_driver.hpp"
+#include "wire/rate_limit_headers.hpp"
+#include "wire/retry_policy.hpp"
+#include "wire/url.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace llmproc {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// Error answers are short; whatever is longer is no JSON error body.
+constexpr std::size_t error_body_limit = 256UL * 1024;
+
+asio::awaitable<std::string> read_error_body(net::HttpExchange& exchange) {
+    std::string body;
+    bool more = true;
+    while (more && body.size() < error_body_limit) {
+        more = co_await exchange.read_some(body);
+    }
+    co_return body;
+}
+
+HttpResponse whole(net::HttpExchange& exchange, std::string body) {
+    HttpResponse response = exchange.take_head();
+    response.body = std::move(body);
+    return response;
+}
+
+/// The events that a complete reply would have streamed as.
+StreamEvents events_of(const ChatReply& reply) {
+    StreamEvents events;
+    const std::string thinking = reply.message.thinking();
+    if (!thinking.empty()) {
+        events.emplace_back(StreamEvent::Type::thinking, thinking);
+    }
+    std::uint32_t index = 0;
+    for (const ContentBlock& block : reply.message.content()) {
+        if (const auto* text = std::get_if<TextBlock>(&block)) {
+            events.emplace_back(
+                text->refusal ? StreamEvent::Type::refusal : StreamEvent::Type::text,
+                text->text
+            );
+        } else if (const auto* call = std::get_if<ToolCallBlock>(&block)) {
+            events.push_back(StreamEvent::tool_call(index, call->id, call->name));
+            events.push_back(StreamEvent::tool_arguments(index, call->arguments));
+            ++index;
+        }
+    }
+    if (reply.usage.reported) {
+        events.push_back(StreamEvent::token_usage(reply.usage));
+    }
+    events.push_back(StreamEvent::stopped(reply.stop_reason, reply.raw_stop_reason));
+    return events;
+}
+
+/// What a request may use of a provider's token budget: most count the answer's limit too.
+std::int64_t estimated_tokens(const HttpRequest& request, const SamplingParams& params) {
+    constexpr std::size_t bytes_per_token = 4;
+    return static_cast<std::int64_t>(request.body.size() / bytes_per_token) +
+           params.max_tokens.value_or(0);
+}
+
+void settle(net::RatePermit& permit, const Usage& usage) noexcept {
+    if (usage.reported) {
+        permit.settle(usage.total_tokens);
+    }
+}
+
+}  // namespace
+
+ChatTransport::ChatTransport(std::shared_ptr<const ProcessSettings> own_settings)
+    : settings(std::move(own_settings)),
+      http(
+          wire::Url::parse(settings->endpoint.base_url),
+          std::shared_ptr<const net::NetSettings>(settings, &settings->connection),
+          settings->resolver ? settings->resolver : net::system_resolver()
+      ) {}
+
+asio::awaitable<net::RatePermit> ChatAttempt::admitted(const HttpRequest& request) {
+    net::RateLimiter& limiter = *transport_.limiter;
+    const std::int64_t tokens = estimated_tokens(request, transport_.settings->params);
+    std::optional<net::RatePermit> at_once = limiter.try_acquire(tokens);
+    if (at_once) {
+        co_return std::move(*at_once);
+    }
+    co_return co_await limiter.acquire(call_, tokens);
+}
+
+void ChatAttempt::learn_limits(const HttpResponse& head) {
+    const auto now = std::chrono::system_clock::now();
+    transport_.limiter->learn(wire::parse_rate_limits(head.headers, now));
+    constexpr int too_many_requests = 429;
+    const auto hint = wire::retry_after_hint(head.headers, now);
+    if (head.status == too_many_requests && hint) {
+        transport_.limiter->pause_until(async::Clock::now() + *hint);
+    }
+}
+
+asio::awaitable<net::HttpExchange> ChatAttempt::open(const HttpRequest& request) {
+    net::HttpExchange exchange = co_await transport_.http.send(call_, request);
+    const HttpResponse& head = exchange.head();
+    note_.status = head.status;
+    note_.request_id = codec().request_id(head.headers);
+    if (limited()) {
+        learn_limits(head);
+    }
+    if (head.status < 200 || head.status > 299) {
+        refusal = head.headers;
+        std::string body = co_await read_error_body(exchange);
+        // Some servers quote the key they refuse.
+        body = transport_.settings->endpoint.api_key.redact(std::move(body));
+        const HttpResponse response = whole(exchange, std::move(body));
+        throw codec().decode_error(response);
+    }
+    co_return std::move(exchange);
+}
+
+asio::awaitable<HttpResponse> ChatAttempt::fetch(const HttpRequest& request) {
+    net::HttpExchange exchange = co_await open(request);
+    std::string body = co_await exchange.read_all();
+    co_return whole(exchange, std::move(body));
+}
+
+asio::awaitable<void> WholeReply::perform() {
+    net::RatePermit permit;
+    if (limited()) {
+        net::RatePermit granted = co_await admitted(request_);
+        permit = std::move(granted);
+    }
+    const HttpResponse response = co_await fetch(request_);
+    reply = codec().decode(response);
+    reply.request_id = note().request_id;
+    settle(permit, reply.usage);
+}
+
+asio::awaitable<void> StreamedReply::perform() {
+    net::RatePermit permit;
+    if (limited()) {
+        net::RatePermit granted = co_await admitted(request_);
+        permit = std::move(granted);
+    }
+    net::HttpExchange exchange = co_await open(request_);
+    if (providers::is_event_stream(exchange.head().headers)) {
+        // From here on the answer may take as long as it keeps coming.
+        call().end_attempt();
+        sink_.opened();
+        co_await read_events(exchange);
+        settle(permit, reply.usage);
+        co_return;
+    }
+    // The server does not stream: its whole answer becomes the events.
+    std::string body = co_await exchange.read_all();
+    const HttpResponse response = whole(exchange, std::move(body));
+    reply = codec().decode(response);
+    reply.request_id = note().request_id;
+    settle(permit, reply.usage);
+    StreamEvents events = events_of(reply);
+    sink_.opened();
+    delivered_ = true;
+    co_await sink_.deliver(events);
+}
+
+asio::awaitable<void> StreamedReply::read_events(net::HttpExchange& exchange) {
+    std::unique_ptr<StreamDecoder> decoder = codec().stream_decoder();
+    providers::StreamDriver driver(std::move(decoder), wire::SseLimits());
+    ReplyBuilder builder;
+    StreamEvents events;
+    std::string bytes;
+    bool more = true;
+    while (more) {
+        bytes.clear();
+        std::exception_ptr failure;
+        try {
+            more = co_await exchange.read_some(bytes);
+            if (more) {
+                driver.feed(bytes, events);
+            } else {
+                driver.finish(events);
+            }
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        // What came before a failure still reaches the consumer, and the error's partial text.
+        for (const StreamEvent& event : events) {
+            builder.add(event);
+        }
+        if (failure) {
+            note_partial(builder, driver.decoder().usage());
+        }
+        if (!events.empty()) {
+            delivered_ = true;
+            co_await sink_.deliver(events);
+        }
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+    }
+    reply = builder.finish();
+    driver.decoder().complete(reply);
+    reply.request_id = note().request_id;
+}
+
+void StreamedReply::note_partial(const ReplyBuilder& builder, const Usage& usage) {
+    note().partial_text = builder.text();
+    if (usage.reported) {
+        note().partial_usage = usage;
+    }
+}
+
+asio::awaitable<void> CountedTokens::perform() {
+    net::RatePermit permit;
+    if (limited()) {
+        net::RatePermit granted = co_await admitted(request_);
+        permit = std::move(granted);
+    }
+    const HttpResponse response = co_await fetch(request_);
+    count = codec().decode_count_tokens(response);
+}
+
+}  // namespace llmproc

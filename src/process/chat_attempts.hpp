@@ -1,0 +1,135 @@
+/// @file
+/// One try of each kind of exchange with the provider.
+#pragma once
+
+#include <llmproc/chat.hpp>
+#include <llmproc/http_message.hpp>
+#include <llmproc/provider.hpp>
+#include "async/call_context.hpp"
+#include "model/reply_builder.hpp"
+#include "net/http_client.hpp"
+#include "net/rate_limiter.hpp"
+#include "process/process_settings.hpp"
+#include "process/reply_sink.hpp"
+#include "process/retry_loop.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace llmproc {
+
+/// What the exchanges of one process use.
+struct ChatTransport {
+    /// Throws as net::HttpClient's constructor.
+    explicit ChatTransport(std::shared_ptr<const ProcessSettings> own_settings);
+
+    std::shared_ptr<const ProcessSettings> settings;
+    net::HttpClient http;
+    std::shared_ptr<net::RateLimiter> limiter;  ///< Null: nothing is limited here.
+};
+
+/// What all kinds of attempts share: who sends, for which call, and what is noted of it.
+/// Lifetime: the arguments must outlive it.
+class ChatAttempt : public Attempt {
+public:
+    ChatAttempt(ChatTransport& transport, async::CallContext& call, Diagnostics& note)
+        : transport_(transport),
+          call_(call),
+          note_(note) {}
+
+    /// Who declines that a lost connection's request is sent anew means retries as well.
+    bool repeatable(Errc code) const noexcept override {
+        return code != Errc::connection_lost || transport_.settings->connection.resend_on_stale;
+    }
+
+protected:
+    bool limited() const noexcept { return transport_.limiter != nullptr; }
+    /// Waits for the client-side limits. Precondition: limited.
+    boost::asio::awaitable<net::RatePermit> admitted(const HttpRequest& request);
+    /// Sends and returns the exchange if the answer is 2xx; throws the provider's error if not.
+    boost::asio::awaitable<net::HttpExchange> open(const HttpRequest& request);
+    /// The same with the whole body.
+    boost::asio::awaitable<HttpResponse> fetch(const HttpRequest& request);
+    const Codec& codec() const noexcept { return *transport_.settings->codec; }
+    async::CallContext& call() const noexcept { return call_; }
+    Diagnostics& note() const noexcept { return note_; }
+
+private:
+    void learn_limits(const HttpResponse& head);
+
+    ChatTransport& transport_;
+    async::CallContext& call_;
+    Diagnostics& note_;
+};
+
+/// The answer as a whole.
+class WholeReply final : public ChatAttempt {
+public:
+    WholeReply(
+        ChatTransport& transport,
+        async::CallContext& call,
+        Diagnostics& note,
+        HttpRequest request
+    )
+        : ChatAttempt(transport, call, note),
+          request_(std::move(request)) {}
+
+    boost::asio::awaitable<void> perform() override;
+
+    ChatReply reply;
+
+private:
+    HttpRequest request_;
+};
+
+/// The answer as events, as they come.
+class StreamedReply final : public ChatAttempt {
+public:
+    StreamedReply(
+        ChatTransport& transport,
+        async::CallContext& call,
+        Diagnostics& note,
+        HttpRequest request,
+        ReplySink& sink
+    )
+        : ChatAttempt(transport, call, note),
+          request_(std::move(request)),
+          sink_(sink) {}
+
+    bool delivered() const noexcept override { return delivered_; }
+    boost::asio::awaitable<void> perform() override;
+
+    ChatReply reply;
+
+private:
+    boost::asio::awaitable<void> read_events(net::HttpExchange& exchange);
+    void note_partial(const ReplyBuilder& builder, const Usage& usage);
+
+    HttpRequest request_;
+    ReplySink& sink_;
+    bool delivered_ = false;
+};
+
+/// The answer of the counting endpoint.
+class CountedTokens final : public ChatAttempt {
+public:
+    CountedTokens(
+        ChatTransport& transport,
+        async::CallContext& call,
+        Diagnostics& note,
+        const HttpRequest& request
+    )
+        : ChatAttempt(transport, call, note),
+          request_(request) {}
+
+    boost::asio::awaitable<void> perform() override;
+
+    TokenCount count;
+
+private:
+    const HttpRequest& request_;
+};
+
+}  // namespace llmproc
