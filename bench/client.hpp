@@ -27,16 +27,18 @@ public:
     virtual void run(std::uint64_t calls, Latencies& latencies) = 0;
 };
 
-struct ClientKind {
-    std::string_view name;
-    std::unique_ptr<Client> (*make)(const Load& load);
-};
+/// Throws std::runtime_error if there is no such kind; `kinds.cpp` has the list.
+std::unique_ptr<Client> make_client(std::string_view kind, const Load& load);
 
 std::unique_ptr<Client> make_openssl(const Load& load);
 std::unique_ptr<Client> make_curl_easy(const Load& load);
 std::unique_ptr<Client> make_curl_multi_poll(const Load& load);
 std::unique_ptr<Client> make_curl_multi_socket(const Load& load);
 std::unique_ptr<Client> make_transport(const Load& load);
+std::unique_ptr<Client> make_connect_full(const Load& load);
+std::unique_ptr<Client> make_connect_resumed(const Load& load);
+std::unique_ptr<Client> make_openssl_connect_full(const Load& load);
+std::unique_ptr<Client> make_openssl_connect_resumed(const Load& load);
 std::unique_ptr<Client> make_async_run(const Load& load);
 std::unique_ptr<Client> make_async_complete(const Load& load);
 std::unique_ptr<Client> make_sync_run(const Load& load);

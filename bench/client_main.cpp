@@ -1,12 +1,12 @@
 // Makes calls in one way and prints what they cost:
 //   llmproc-bench-client KIND PORT CA_FILE IN_FLIGHT WARM_UP CALLS
 #include "client.hpp"
+#include "limits.hpp"
 #include "malloc_count.hpp"
 
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -19,27 +19,6 @@ namespace llmproc::bench {
 namespace {
 
 using std::chrono::steady_clock;
-
-constexpr std::array<ClientKind, 8> kinds{{
-    {"openssl", make_openssl},
-    {"curl-easy", make_curl_easy},
-    {"curl-multi-poll", make_curl_multi_poll},
-    {"curl-multi-socket", make_curl_multi_socket},
-    {"transport", make_transport},
-    {"async-run", make_async_run},
-    {"async-complete", make_async_complete},
-    {"sync-run", make_sync_run},
-}};
-
-std::unique_ptr<Client> make_client(std::string_view name, const Load& load) {
-    const auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const ClientKind& candidate) {
-        return candidate.name == name;
-    });
-    if (kind == kinds.end()) {
-        throw std::runtime_error("unknown kind of client: " + std::string(name));
-    }
-    return kind->make(load);
-}
 
 /// User and system time of the whole process, all threads.
 double cpu_seconds() {
@@ -70,6 +49,7 @@ void measure(std::span<char*> arguments) {
     load.in_flight = std::stoull(arguments[4]);
     const std::uint64_t warm_up = std::stoull(arguments[5]);
     const std::uint64_t calls = std::stoull(arguments[6]);
+    raise_descriptor_limit();
     setenv(key_variable, "sk-benchmark-0123456789abcdef", 1);
 
     const std::unique_ptr<Client> client = make_client(arguments[1], load);
@@ -91,14 +71,6 @@ void measure(std::span<char*> arguments) {
 }
 
 }  // namespace
-
-void one_by_one(std::uint64_t calls, Latencies& latencies, const std::function<void()>& call) {
-    for (std::uint64_t i = 0; i < calls; ++i) {
-        const auto begin = steady_clock::now();
-        call();
-        latencies.push_back(steady_clock::now() - begin);
-    }
-}
 
 }  // namespace llmproc::bench
 

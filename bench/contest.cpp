@@ -12,16 +12,19 @@ namespace llmproc::bench {
 
 namespace {
 
-constexpr std::uint64_t warm_up_per_connection = 20;
+/// So that all connections stand, and caches are as they will be.
+std::uint64_t warm_up_calls(std::uint64_t in_flight) {
+    return std::max<std::uint64_t>(in_flight * 2, std::min<std::uint64_t>(in_flight * 20, 2'000));
+}
 
 Turn turn_of_client(const std::string& client, const Server& server, const Contestant& contestant) {
     const Command command{
         client,
         contestant.kind,
-        std::to_string(server.port()),
+        std::to_string(server.port_for(contestant.kind)),
         server.ca_file(),
         std::to_string(contestant.in_flight),
-        std::to_string(contestant.in_flight * warm_up_per_connection),
+        std::to_string(warm_up_calls(contestant.in_flight)),
         std::to_string(contestant.calls),
     };
     std::istringstream numbers(run(command, contestant.cores).output);
@@ -46,12 +49,18 @@ std::string write_script(const Server& server) {
     return path;
 }
 
-Turn turn_of_wrk(const Server& server, const Contestant& contestant) {
+struct WrkRun {
+    double requests = 0;
+    double seconds = 0;
+    double cpu_seconds = 0;
+};
+
+WrkRun run_wrk(const Server& server, const Contestant& contestant, unsigned seconds) {
     const Command command{
         find_program("wrk"),
         "-t1",
         "-c" + std::to_string(contestant.in_flight),
-        "-d2s",
+        "-d" + std::to_string(seconds) + "s",
         "-s" + write_script(server),
         "https://127.0.0.1:" + std::to_string(server.port()) + std::string(target),
     };
@@ -64,9 +73,17 @@ Turn turn_of_wrk(const Server& server, const Contestant& contestant) {
     if (!(numbers >> requests >> microseconds >> errors) || errors > 0) {
         throw std::runtime_error("wrk failed: " + finished.output);
     }
+    return {requests, microseconds * 1e-6, finished.cpu_seconds};
+}
+
+/// The difference of two runs, since the other clients are not measured while they connect.
+Turn turn_of_wrk(const Server& server, const Contestant& contestant) {
+    const WrkRun shorter = run_wrk(server, contestant, 1);
+    const WrkRun longer = run_wrk(server, contestant, 4);
+    const double requests = longer.requests - shorter.requests;
     Turn turn;
-    turn.rate = requests / microseconds * 1e6;
-    turn.cpu_us = finished.cpu_seconds / requests * 1e6;
+    turn.rate = requests / (longer.seconds - shorter.seconds);
+    turn.cpu_us = (longer.cpu_seconds - shorter.cpu_seconds) / requests * 1e6;
     return turn;
 }
 

@@ -1,17 +1,24 @@
 // Ours against libcurl, OpenSSL and wrk, on the same server in the same run, as one table:
-//   llmproc-bench CLIENT [ROUNDS]
-// CLIENT is the path of llmproc-bench-client.
+//   llmproc-bench FOLDER [ROUNDS [PART...]]
+// FOLDER holds the programs of the benchmark; PART: contest, counts, memory, warm, connect, growth.
 #include "contest.hpp"
+#include "goals.hpp"
+#include "transport_goals.hpp"
 #include "workload.hpp"
 
 #include <sched.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <iomanip>
 #include <iostream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace llmproc::bench {
 
@@ -20,13 +27,6 @@ namespace {
 constexpr std::uint64_t many = 64;
 constexpr std::uint64_t calls_alone = 4'000;
 constexpr std::uint64_t calls_together = 25'000;
-
-/// The clients on one core, the server on another.
-struct Plan {
-    Cores client;
-    Cores server;
-    Cores both;
-};
 
 Plan plan_cores() {
     cpu_set_t set;
@@ -61,7 +61,9 @@ std::vector<Contestant> contestants_for(const Plan& plan) {
         {"llmproc run, two cores", "async-run", 1, calls_alone, plan.both},
         {"llmproc sync run, two cores", "sync-run", 1, calls_alone, plan.both},
     };
-    if (!find_program("wrk").empty()) {
+    if (find_program("wrk").empty()) {
+        std::cerr << "wrk is NOT INSTALLED: its rows stay empty (Debian: wrk)\n";
+    } else {
         list.insert(list.begin(), {"wrk", "wrk", many, 0, plan.client});
     }
     return list;
@@ -89,15 +91,7 @@ void print_costs(const std::vector<Contestant>& contestants, const Turns& turns)
     }
 }
 
-/// One figure beside its goals.
-struct Goal {
-    std::string what;
-    double value;
-    std::string must;
-    std::string aim;
-};
-
-std::vector<Goal> goals(const Turns& turns) {
+std::vector<Goal> run_goals(const Turns& turns) {
     const auto& poll = turns.at("libcurl multi, perform and poll");
     const auto& epoll = turns.at("libcurl multi, socket and epoll");
     const auto& together = turns.at("llmproc run, 64 processes");
@@ -107,51 +101,71 @@ std::vector<Goal> goals(const Turns& turns) {
     return {
         {"64 calls: calls/s, to libcurl multi (poll)",
          rate_ratio(together, poll),
-         ">= 1.0",
-         ">= 1.5"},
+         at_least(1.0),
+         at_least(1.5)},
         {"64 calls: CPU, to libcurl multi (poll)",
          best_cpu(together) / best_cpu(poll),
-         "<= 1.0",
-         "<= 0.6"},
-        {"64 calls: calls/s, to libcurl multi (epoll)", rate_ratio(together, epoll), "", ""},
-        {"64 calls: CPU, to libcurl multi (epoll)", best_cpu(together) / best_cpu(epoll), "", ""},
-        {"alone: calls/s, to libcurl easy", rate_ratio(alone, easy), ">= 1.0", ""},
-        {"alone: CPU, to libcurl easy", best_cpu(alone) / best_cpu(easy), "<= 1.0", ""},
-        {"alone: calls/s, to blocking OpenSSL", rate_ratio(alone, openssl), "", ">= 0.90"},
-        {"alone: CPU, to blocking OpenSSL", best_cpu(alone) / best_cpu(openssl), "", ""},
+         at_most(1.0),
+         at_most(0.6)},
+        {"64 calls: calls/s, to libcurl multi (epoll)", rate_ratio(together, epoll), {}, {}},
+        {"64 calls: CPU, to libcurl multi (epoll)", best_cpu(together) / best_cpu(epoll), {}, {}},
+        {"alone: calls/s, to libcurl easy", rate_ratio(alone, easy), at_least(1.0), {}},
+        {"alone: CPU, to libcurl easy", best_cpu(alone) / best_cpu(easy), at_most(1.0), {}},
+        {"alone: calls/s, to blocking OpenSSL", rate_ratio(alone, openssl), {}, at_least(0.90)},
+        {"alone: CPU, to blocking OpenSSL", best_cpu(alone) / best_cpu(openssl), {}, {}},
         {"sync bridge: added us, two cores",
          added_latency(turns.at("llmproc sync run, two cores"), turns.at("llmproc run, two cores")),
-         "<= 25",
-         "<= 14"},
+         at_most(25),
+         at_most(14)},
         {"sync bridge: added us, one core",
          added_latency(turns.at("llmproc sync run"), alone),
-         "",
-         ""},
+         {},
+         {}},
     };
 }
 
-void print_goals(const Turns& turns) {
-    std::cout << '\n'
-              << std::left << std::setw(46) << "llmproc run" << std::right << std::setw(9)
-              << "measured" << std::setw(9) << "must" << std::setw(9) << "aim" << '\n'
-              << std::setprecision(2);
-    for (const Goal& goal : goals(turns)) {
-        std::cout << std::left << std::setw(46) << goal.what << std::right << std::setw(9)
-                  << goal.value << std::setw(9) << goal.must << std::setw(9) << goal.aim << '\n';
-    }
+/// Names of the parts wanted; none = all.
+using Parts = std::vector<std::string>;
+
+bool wanted(const Parts& parts, const char* part) {
+    return parts.empty() || std::find(parts.begin(), parts.end(), part) != parts.end();
 }
 
-void report(const std::string& client, unsigned rounds) {
+void report(const std::filesystem::path& programs, unsigned rounds, const Parts& parts) {
     setenv(key_variable, "sk-benchmark-0123456789abcdef", 1);
     const Plan plan = plan_cores();
     const Server server(plan.server);
-    const std::vector<Contestant> contestants = contestants_for(plan);
-    const Turns turns = compete(client, server, contestants, rounds);
+    std::vector<Goal> goals;
+    const auto add = [&](std::vector<Goal> rows) {
+        std::move(rows.begin(), rows.end(), std::back_inserter(goals));
+    };
     std::cout << std::fixed << "request " << chat_request().body.size() << " B, reply "
               << reply_body().size() << " B; " << rounds
               << " rounds; CPU is the best round, calls/s and ratios are medians of rounds\n\n";
-    print_costs(contestants, turns);
-    print_goals(turns);
+    if (wanted(parts, "contest")) {
+        const std::vector<Contestant> contestants = contestants_for(plan);
+        const std::string client = (programs / "llmproc-bench-client").string();
+        const Turns turns = compete(client, server, contestants, rounds);
+        print_costs(contestants, turns);
+        print_goals(std::cout, "llmproc run", run_goals(turns));
+        add(wrk_goals(turns));
+    }
+    if (wanted(parts, "counts")) {
+        add(count_goals(programs, server));
+    }
+    if (wanted(parts, "memory")) {
+        add(memory_goals(programs));
+    }
+    if (wanted(parts, "warm")) {
+        add(warm_goals(programs));
+    }
+    if (wanted(parts, "connect")) {
+        add(connect_goals(programs, server, plan));
+    }
+    if (wanted(parts, "growth")) {
+        add(growth_goals(programs, server, plan));
+    }
+    print_goals(std::cout, "transport", goals);
 }
 
 }  // namespace
@@ -161,10 +175,11 @@ void report(const std::string& client, unsigned rounds) {
 int main(int argc, char** argv) {
     try {
         if (argc < 2) {
-            throw std::runtime_error("usage: llmproc-bench CLIENT [ROUNDS]");
+            throw std::runtime_error("usage: llmproc-bench FOLDER [ROUNDS [PART...]]");
         }
         const unsigned long rounds = argc > 2 ? std::stoul(argv[2]) : 7;
-        llmproc::bench::report(argv[1], static_cast<unsigned>(rounds));
+        const std::vector<std::string> parts(argv + std::min(argc, 3), argv + argc);
+        llmproc::bench::report(argv[1], static_cast<unsigned>(rounds), parts);
         return EXIT_SUCCESS;
     } catch (const std::exception& error) {
         std::cerr << "llmproc-bench: " << error.what() << '\n';

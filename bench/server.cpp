@@ -1,5 +1,6 @@
 #include "server.hpp"
 
+#include "limits.hpp"
 #include "workload.hpp"
 
 #include <netinet/in.h>
@@ -68,32 +69,47 @@ void write_file(const fs::path& path, const std::string& text) {
     }
 }
 
-std::string config_text(const fs::path& folder, std::uint16_t port) {
+std::string server_text(
+    const std::string& folder,
+    std::uint16_t port,
+    const std::string& settings
+) {
+    return "server {\nssl_protocols TLSv1.3;\n" + settings +
+           "listen 127.0.0.1:" + std::to_string(port) + " ssl backlog=8192;\nssl_certificate " +
+           folder + "chain.pem;\nssl_certificate_key " + folder +
+           "key.pem;\nlocation = " + std::string(target) + " { return 200 '" +
+           std::string(reply_body()) + "'; }\n}\n";
+}
+
+std::string config_text(const fs::path& folder, std::uint16_t port, std::uint16_t closing_port) {
     const std::string here = folder.string() + "/";
+    const std::string connections = std::to_string(raise_descriptor_limit() - 64);
     std::string text = "daemon off;\nworker_processes 1;\npid " + here +
                        "pid;\nerror_log stderr;\n";
     text += geteuid() == 0 ? "user root;\n" : "";
-    text += "events { worker_connections 4096; }\nhttp {\n";
+    text += "events { worker_connections " + connections + "; }\nhttp {\n";
     for (const char* kind : {"client_body", "fastcgi", "proxy", "scgi", "uwsgi"}) {
         text += std::string(kind) + "_temp_path " + here + kind + ";\n";
     }
     text += R"(access_log off;
 default_type application/json;
 tcp_nodelay on;
-keepalive_timeout 1h;
 keepalive_requests 1000000000;
-server {
-ssl_protocols TLSv1.3;
+client_header_timeout 1h;
+client_body_timeout 1h;
+send_timeout 1h;
 )";
-    text += "listen 127.0.0.1:" + std::to_string(port) + " ssl;\nssl_certificate " + here +
-            "chain.pem;\nssl_certificate_key " + here + "key.pem;\n";
-    return text + "location = " + std::string(target) + " { return 200 '" +
-           std::string(reply_body()) + "'; }\n}\n}\n";
+    return text + server_text(here, port, "keepalive_timeout 1h;\n") +
+           server_text(here, closing_port, "keepalive_timeout 0;\nssl_session_tickets on;\n") +
+           "}\n";
 }
 
 }  // namespace
 
-Server::Server(const Cores& cores) : folder_(make_folder()), port_(free_port()) {
+Server::Server(const Cores& cores)
+    : folder_(make_folder()),
+      port_(free_port()),
+      closing_port_(free_port()) {
     const std::string nginx = find_program("nginx");
     if (nginx.empty()) {
         throw std::runtime_error("nginx is not installed (Debian: nginx-light)");
@@ -109,17 +125,25 @@ Server::~Server() {
     fs::remove_all(folder_, ignored);
 }
 
+std::uint16_t Server::port_for(std::string_view kind) const noexcept {
+    return kind.find("connect-") == std::string_view::npos ? port_ : closing_port_;
+}
+
 fs::path Server::write_files() {
-    const testing::Certificate certificate = authority_.issue();
+    const testing::CertificateOptions names = testing::CertificateOptions()
+                                                  .dns_name(std::string(host_name))
+                                                  .dns_name("localhost")
+                                                  .ip_address("127.0.0.1");
+    const testing::Certificate certificate = authority_.issue(names);
     write_file(folder_ / "chain.pem", certificate.chain_pem);
     write_file(folder_ / "key.pem", certificate.key_pem);
-    write_file(folder_ / "nginx.conf", config_text(folder_, port_));
+    write_file(folder_ / "nginx.conf", config_text(folder_, port_, closing_port_));
     return folder_ / "nginx.conf";
 }
 
 void Server::wait_until_ready() {
     for (int tries = 0; tries < 500; ++tries) {
-        if (accepts(port_)) {
+        if (accepts(port_) && accepts(closing_port_)) {
             return;
         }
         if (!nginx_->running()) {

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <string_view>
 
 namespace llmproc::bench {
 
@@ -22,6 +24,9 @@ public:
     ~Server();
 
     std::uint16_t port() const noexcept { return port_; }
+    /// The port for this kind of client: the kinds that measure connecting get one where the server
+    /// closes after each answer.
+    std::uint16_t port_for(std::string_view kind) const noexcept;
     const std::string& ca_file() const { return authority_.ca_file(); }
     /// For files of the benchmark itself.
     const std::filesystem::path& folder() const noexcept { return folder_; }
@@ -33,6 +38,7 @@ private:
     testing::CertificateAuthority authority_;
     std::filesystem::path folder_;
     std::uint16_t port_ = 0;
+    std::uint16_t closing_port_ = 0;
     std::unique_ptr<Child> nginx_;
 };
 

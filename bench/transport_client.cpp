@@ -1,15 +1,12 @@
 // Our transport without the model's protocol: no JSON, no history.
-#include "async/call_context.hpp"
+#include <llmproc/timeouts.hpp>
 #include "async/spawn.hpp"
 #include "client.hpp"
 #include "net/http_client.hpp"
+#include "transport.hpp"
 #include "wire/url.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include <exception>
-#include <stdexcept>
 #include <string>
 
 namespace llmproc::bench {
@@ -18,12 +15,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-std::shared_ptr<const net::NetSettings> settings_for(const Load& load) {
-    auto settings = std::make_shared<net::NetSettings>();
-    settings->ca_file = load.ca_file;
-    return settings;
-}
-
 class Transport final : public Client {
 public:
     explicit Transport(const Load& load)
@@ -31,26 +22,14 @@ public:
           request_(chat_request()),
           http_(
               wire::Url::parse("https://127.0.0.1:" + std::to_string(load.port) + "/v1"),
-              settings_for(load)
+              transport_settings(load)
           ) {}
 
     void run(std::uint64_t calls, Latencies& latencies) override {
         left_ = calls;
         latencies_ = &latencies;
         for (std::uint64_t i = 0; i < in_flight_; ++i) {
-            const async::Completion rethrow = [](const std::exception_ptr& error) {
-                if (error) {
-                    std::rethrow_exception(error);
-                }
-            };
-            auto context = std::make_shared<async::CallContext>(
-                context_.get_executor(),
-                std::chrono::milliseconds::max()
-            );
-            auto begin = [context, rethrow, this] {
-                async::spawn(context, worker(*this, *context), rethrow);
-            };
-            async::start(*context, std::move(begin));
+            start_body(context_, [this](async::CallContext& call) { return worker(*this, call); });
         }
         context_.restart();
         context_.run();
@@ -77,6 +56,29 @@ private:
 };
 
 }  // namespace
+
+std::shared_ptr<const net::NetSettings> transport_settings(const Load& load) {
+    auto settings = std::make_shared<net::NetSettings>();
+    settings->tls.ca_file = load.ca_file;
+    settings->proxy.url = "";
+    settings->max_connections_per_host = 10'000;
+    settings->max_connections = 10'000;
+    return settings;
+}
+
+void start_body(asio::io_context& context, const TransportBody& body) {
+    const async::Completion rethrow = [](const std::exception_ptr& error) {
+        if (error) {
+            std::rethrow_exception(error);
+        }
+    };
+    // Thousands of handshakes that begin at once take their time.
+    const std::chrono::minutes patience(10);
+    const Timeouts limits = Timeouts().connect(patience).handshake(patience);
+    auto call = std::make_shared<async::CallContext>(context.get_executor(), limits);
+    auto begin = [call, rethrow, body] { async::spawn(call, body(*call), rethrow); };
+    async::start(*call, std::move(begin));
+}
 
 std::unique_ptr<Client> make_transport(const Load& load) {
     return std::make_unique<Transport>(load);

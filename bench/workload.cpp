@@ -17,7 +17,9 @@ std::string program_text(const Load& load) {
     return "[model]\nname = \"" + std::string(model_name) +
            "\"\nprovider = \"openai_chat\"\nbase_url = \"https://127.0.0.1:" +
            std::to_string(load.port) + "/v1\"\napi_key_env = \"" + key_variable +
-           "\"\n[connection]\nca_file = \"" + load.ca_file + "\"\n";
+           "\"\n[connection]\nca_file = \"" + load.ca_file +
+           "\"\nmax_connections = 10000\nmax_connections_per_host = 10000\n"
+           "connect_timeout = 600\nhandshake_timeout = 600\nproxy = \"\"\n";
 }
 
 HttpRequest chat_request() {

@@ -21,6 +21,8 @@ struct Load {
 inline constexpr const char* key_variable = "LLMPROC_BENCH_KEY";
 inline constexpr std::string_view prompt =
     "Name the capital of France and the river that runs through it, in one short sentence.";
+/// A name of the server beside 127.0.0.1; only a resolver of the benchmark knows it.
+inline constexpr std::string_view host_name = "api.bench.test";
 inline constexpr std::string_view target = "/v1/chat/completions";
 
 /// The program file of our own clients.
