@@ -148,9 +148,6 @@ bool openssl_leaks_at_exit = false;
 }  // namespace
 }  // namespace llmproc
 
-/// Part of UBSan, if this program is built with it.
-extern "C" __attribute__((weak)) void __ubsan_handle_dynamic_type_cache_miss();  // NOLINT
-
 /// Asked by LeakSanitizer when the program ends.
 extern "C" int __lsan_is_turned_off() {  // NOLINT: the name is LeakSanitizer's
     return llmproc::openssl_leaks_at_exit ? 1 : 0;
@@ -282,7 +279,7 @@ void require_limit_reached(SyncLLMProcess& process) {
 }
 
 TEST(LifecycleDeathTest, AStartWithoutDescriptorsIsATypedErrorAndTheOthersGoOn) {
-    if (__ubsan_handle_dynamic_type_cache_miss != nullptr) {
+    if (testing::needs_descriptors_itself()) {
         GTEST_SKIP() << "UBSan opens a pipe to look at an object; without one it takes it for bad";
     }
     GTEST_FLAG_SET(death_test_style, "threadsafe");

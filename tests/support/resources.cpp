@@ -7,6 +7,9 @@
 #include <iterator>
 #include <thread>
 
+/// Part of UBSan, if this program is built with it.
+extern "C" __attribute__((weak)) void __ubsan_handle_dynamic_type_cache_miss();  // NOLINT
+
 namespace llmproc::testing {
 
 namespace {
@@ -33,6 +36,10 @@ Resources settled(const Resources& expected, std::chrono::milliseconds limit) {
         held = Resources::now();
     }
     return held;
+}
+
+bool needs_descriptors_itself() {
+    return __ubsan_handle_dynamic_type_cache_miss != nullptr;
 }
 
 std::size_t resident_bytes() {
