@@ -56,9 +56,9 @@ TlsKey tls_key(const TlsSettings& settings);
 struct ClientIdentity {
     struct Free {
         void operator()(X509* certificate) const noexcept { X509_free(certificate); }
-        void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
-        void operator()(STACK_OF(X509) * chain) const noexcept {
-            sk_X509_pop_free(chain, &X509_free);
+        void operator()(EVP_PKEY* secret) const noexcept { EVP_PKEY_free(secret); }
+        void operator()(STACK_OF(X509) * certificates) const noexcept {
+            sk_X509_pop_free(certificates, &X509_free);
         }
     };
     std::unique_ptr<X509, Free> leaf;

@@ -23,7 +23,7 @@ StreamDecoder::~StreamDecoder() = default;
 void StreamDecoder::complete(ChatReply& /*reply*/) const {}
 
 Usage StreamDecoder::usage() const {
-    return Usage();
+    return {};
 }
 
 Codec::~Codec() = default;

@@ -199,6 +199,36 @@ asio::awaitable<std::string> stream_text(
     co_return result.text();
 }
 
+/// How a coroutine ended, handed to the thread that waits. Once that has it the loop's thread holds
+/// no reference to the error any more.
+class Ending {
+public:
+    void finish(std::exception_ptr error, std::string value) {
+        const std::lock_guard lock(mutex_);
+        error_ = std::move(error);
+        value_ = std::move(value);
+        done_ = true;
+        ended_.notify_all();
+    }
+    std::string get() {
+        std::unique_lock lock(mutex_);
+        ended_.wait(lock, [this] { return done_; });
+        if (error_) {
+            const std::exception_ptr error = std::move(error_);
+            lock.unlock();
+            std::rethrow_exception(error);
+        }
+        return value_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable ended_;
+    std::exception_ptr error_;
+    std::string value_;
+    bool done_ = false;
+};
+
 /// The io_context runs on a thread of its own, so that close can come while a call blocks.
 class AsyncDriver final : public Driver {
 public:
@@ -213,18 +243,17 @@ public:
     }
 
     std::string call(const std::string& prompt, const RunOptions& options) override {
-        auto text = std::make_shared<std::promise<std::string>>();
-        std::future<std::string> future = text->get_future();
+        const auto ending = std::make_shared<Ending>();
         asio::awaitable<std::string> body = streams_ ? stream_text(process_, prompt, options)
                                                      : run_text(process_, prompt, options);
-        asio::co_spawn(io_, std::move(body), [text](std::exception_ptr error, std::string value) {
-            if (error) {
-                text->set_exception(std::move(error));
-            } else {
-                text->set_value(std::move(value));
-            }
-        });
-        return future.get();
+        auto completed = [this, ending](std::exception_ptr error, std::string value) {
+            // Later, when the coroutine's own reference to the error is gone.
+            asio::post(io_, [ending, error = std::move(error), value = std::move(value)]() mutable {
+                ending->finish(std::move(error), std::move(value));
+            });
+        };
+        asio::co_spawn(io_, std::move(body), std::move(completed));
+        return ending->get();
     }
     void close() override {
         auto closed = std::make_shared<std::promise<void>>();
