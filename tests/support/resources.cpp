@@ -1,14 +1,12 @@
 #include "support/resources.hpp"
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
-
-/// Part of UBSan, if this program is built with it.
-extern "C" __attribute__((weak)) void __ubsan_handle_dynamic_type_cache_miss();  // NOLINT
 
 namespace llmproc::testing {
 
@@ -39,7 +37,8 @@ Resources settled(const Resources& expected, std::chrono::milliseconds limit) {
 }
 
 bool needs_descriptors_itself() {
-    return __ubsan_handle_dynamic_type_cache_miss != nullptr;
+    // Part of UBSan's library, if this program is linked with it.
+    return ::dlsym(RTLD_DEFAULT, "__ubsan_handle_dynamic_type_cache_miss") != nullptr;
 }
 
 std::size_t resident_bytes() {
