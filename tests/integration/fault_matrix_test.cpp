@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <ostream>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -40,6 +41,10 @@ struct Fault {
     /// What the observer has seen when the call waits there; none = the resolver was asked.
     std::optional<CallStep> reached = CallStep::retry;
     bool plain_http = false;
+
+    friend std::ostream& operator<<(std::ostream& out, const Fault& fault) {
+        return out << fault.name;
+    }
 };
 
 Fault failing(std::string name, Errc code, std::function<void(FaultBed&)> arrange) {
