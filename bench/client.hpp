@@ -42,6 +42,16 @@ std::unique_ptr<Client> make_openssl_connect_resumed(const Load& load);
 std::unique_ptr<Client> make_async_run(const Load& load);
 std::unique_ptr<Client> make_async_complete(const Load& load);
 std::unique_ptr<Client> make_sync_run(const Load& load);
+std::unique_ptr<Client> make_sync_threads(const Load& load);
+// These ask no server.
+std::unique_ptr<Client> make_run_sync(const Load& load);
+std::unique_ptr<Client> make_posted_wait(const Load& load);
+std::unique_ptr<Client> make_task_await(const Load& load);
+std::unique_ptr<Client> make_spawn_await(const Load& load);
+std::unique_ptr<Client> make_loop_start(const Load& load);
+std::unique_ptr<Client> make_thread_start(const Load& load);
+std::unique_ptr<Client> make_queue(const Load& load);
+std::unique_ptr<Client> make_channel(const Load& load);
 
 /// Calls `call` `calls` times, one after the other, and notes how long each took.
 void one_by_one(std::uint64_t calls, Latencies& latencies, const std::function<void()>& call);

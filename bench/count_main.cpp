@@ -62,7 +62,9 @@ int main(int argc, char** argv) {
                 "async-run",
                 "sync-run",
                 "connect-full",
-                "connect-resumed"};
+                "connect-resumed",
+                "task-await",
+                "run-sync"};
         }
         llmproc::bench::print_counts(
             argv[1],

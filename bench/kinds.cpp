@@ -14,7 +14,7 @@ struct Kind {
     std::unique_ptr<Client> (*make)(const Load& load);
 };
 
-constexpr std::array<Kind, 12> kinds{{
+constexpr std::array<Kind, 21> kinds{{
     {"openssl", make_openssl},
     {"openssl-connect-full", make_openssl_connect_full},
     {"openssl-connect-resumed", make_openssl_connect_resumed},
@@ -27,6 +27,15 @@ constexpr std::array<Kind, 12> kinds{{
     {"async-run", make_async_run},
     {"async-complete", make_async_complete},
     {"sync-run", make_sync_run},
+    {"sync-threads", make_sync_threads},
+    {"run-sync", make_run_sync},
+    {"posted-wait", make_posted_wait},
+    {"task-await", make_task_await},
+    {"spawn-await", make_spawn_await},
+    {"loop-start", make_loop_start},
+    {"thread-start", make_thread_start},
+    {"queue", make_queue},
+    {"channel", make_channel},
 }};
 
 }  // namespace

@@ -1,11 +1,14 @@
 // What is neither time nor instructions:
 //   llmproc-bench-probe memory KIND CALLS   memory of that many calls in flight on one thread
 //   llmproc-bench-probe warm                handshakes, look-ups and SSL contexts of the next call
+//   llmproc-bench-probe idle PROCESSES      MiB of that many idle processes on one loop
+//   llmproc-bench-probe descriptors         of a loop with a thread; of the same by hand
 //   llmproc-bench-probe hold CHAIN KEY CALLS   (the server of `memory`)
 #include <llmproc/testing/certificate_authority.hpp>
 #include "child.hpp"
 #include "client.hpp"
 #include "holder.hpp"
+#include "idle_probe.hpp"
 #include "limits.hpp"
 #include "warm_probe.hpp"
 
@@ -29,14 +32,6 @@
 namespace llmproc::bench {
 
 namespace {
-
-/// Resident memory of this process.
-double resident_mib() {
-    std::ifstream file("/proc/self/statm");
-    double pages = 0;
-    file >> pages >> pages;
-    return pages * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1024.0 * 1024.0);
-}
 
 /// A line that another process writes. Empty: it has ended.
 std::string read_line(int descriptor) {
@@ -133,10 +128,16 @@ void run_probe(const std::vector<std::string>& words) {
         measure_memory(words[2], std::stoull(words[3]));
     } else if (words.size() == 2 && words[1] == "warm") {
         print_warm_calls(std::cout);
+    } else if (words.size() == 3 && words[1] == "idle") {
+        print_idle_memory(std::cout, std::stoull(words[2]));
+    } else if (words.size() == 2 && words[1] == "descriptors") {
+        print_loop_descriptors(std::cout);
     } else if (words.size() == 5 && words[1] == "hold") {
         hold_calls(words[2], words[3], std::stoull(words[4]));
     } else {
-        throw std::runtime_error("usage: memory KIND CALLS | warm | hold CHAIN KEY CALLS");
+        throw std::runtime_error(
+            "usage: memory KIND CALLS | warm | idle PROCESSES | descriptors | hold CHAIN KEY CALLS"
+        );
     }
 }
 

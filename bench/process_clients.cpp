@@ -5,9 +5,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -129,6 +132,34 @@ private:
     SyncLLMProcess process_;
 };
 
+/// A thread per call in flight, all of them on one process and one loop.
+class SyncThreads final : public Client {
+public:
+    explicit SyncThreads(const Load& load)
+        : in_flight_(load.in_flight),
+          process_(LLMProgram::from_toml_string(program_text(load), "bench.toml").start_sync()) {}
+
+    void run(std::uint64_t calls, Latencies& /*latencies*/) override {
+        std::atomic<std::int64_t> left(static_cast<std::int64_t>(calls));
+        std::vector<std::thread> threads;
+        for (std::uint64_t i = 0; i < in_flight_; ++i) {
+            threads.emplace_back([&] {
+                while (left.fetch_sub(1) > 0) {
+                    const ChatReply reply = process_.complete(ChatRequest{std::string(prompt)});
+                    check_text(reply.text(), reply.usage);
+                }
+            });
+        }
+        for (std::thread& thread : threads) {
+            thread.join();
+        }
+    }
+
+private:
+    std::uint64_t in_flight_;
+    SyncLLMProcess process_;
+};
+
 }  // namespace
 
 std::unique_ptr<Client> make_async_run(const Load& load) {
@@ -141,6 +172,10 @@ std::unique_ptr<Client> make_async_complete(const Load& load) {
 
 std::unique_ptr<Client> make_sync_run(const Load& load) {
     return std::make_unique<SyncRun>(load);
+}
+
+std::unique_ptr<Client> make_sync_threads(const Load& load) {
+    return std::make_unique<SyncThreads>(load);
 }
 
 }  // namespace llmproc::bench

@@ -1,8 +1,10 @@
 // Ours against libcurl, OpenSSL and wrk, on the same server in the same run, as one table:
 //   llmproc-bench FOLDER [ROUNDS [PART...]]
-// FOLDER holds the programs of the benchmark; PART: contest, counts, memory, warm, connect, growth.
+// FOLDER holds the programs of the benchmark; PART: contest, counts, memory, warm, connect, growth,
+// loop.
 #include "contest.hpp"
 #include "goals.hpp"
+#include "loop_goals.hpp"
 #include "transport_goals.hpp"
 #include "workload.hpp"
 
@@ -165,7 +167,12 @@ void report(const std::filesystem::path& programs, unsigned rounds, const Parts&
     if (wanted(parts, "growth")) {
         add(growth_goals(programs, server, plan));
     }
-    print_goals(std::cout, "transport", goals);
+    if (!goals.empty()) {
+        print_goals(std::cout, "transport", goals);
+    }
+    if (wanted(parts, "loop")) {
+        print_goals(std::cout, "loop", loop_goals(programs, server, plan));
+    }
 }
 
 }  // namespace

@@ -25,16 +25,19 @@ set(also_testing <llmproc/http_message.hpp>)
 set(no_asio core model wire providers)
 
 set(public_core
-    call_metrics error export json json_fwd log observer otel raw_json secret timeouts usage version
+    call_metrics context_map error export json json_fwd log observer otel raw_json run_options secret
+    timeouts usage version
 )
 set(public_model chat message stream_event)
 set(public_wire http_message)
 set(public_async asio_fwd)
 set(public_net stats)
-set(public_runtime event_loop)
+set(public_runtime
+    event_loop executor queue run_main run_sync structured task task_group
+)
 set(public_providers provider)
 set(public_tools)
-set(public_process process run_options run_result stream sync_process sync_stream)
+set(public_process process run_result stream sync_process sync_stream)
 set(public_program program)
 set(public_agent)
 set(public_cli)

@@ -12,6 +12,12 @@ file(
     "${ROOT}/bench/*.cpp"
 )
 list(FILTER sources EXCLUDE REGEX "^tests/(lint|layers|package)/|/node_modules/")
+# Taken by the beginning of their names: the areas of tests/CMakeLists.txt.
+list(
+    FILTER sources
+    EXCLUDE REGEX
+        "^tests/event_loop/(loop|task|bridge|structured|executor|system|process|soak)_([a-z0-9_]*_)?test\\.cpp$"
+)
 
 set(missing)
 foreach(source IN LISTS sources)

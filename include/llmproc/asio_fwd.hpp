@@ -7,5 +7,7 @@ namespace boost::asio {
 class any_io_executor;
 template <typename T, typename Executor>
 class awaitable;
+class io_context;
+class thread_pool;
 
 }  // namespace boost::asio

@@ -58,10 +58,16 @@ enum class Errc {
     process_closed,  ///< The process was closed before or during the call.
     loop_closed,     ///< The event loop or `io_context` is gone.
     loop_died,       ///< The event loop's thread ended by repeated failures.
+    loop_running,    ///< The loop runs already, on its own thread or further up the stack.
+    loop_stopped,    ///< The loop stopped before the work was done.
+    interrupted,     ///< A signal ended the call: `Cancelled` with CancelReason::signal.
+    forked_process,  ///< Made before fork() and used in the child: start new ones there.
     would_deadlock,  ///< A blocking call on the loop that would have to serve it.
     reentrant_call,  ///< A blocking call on a process that this thread already occupies.
     busy,            ///< The process streams; finish or destroy its stream first.
     invalid_handle,  ///< A moved-from or default-constructed handle was used.
+    queue_full,      ///< A bounded queue has no room: wait for it, or raise its capacity.
+    queue_closed,    ///< The queue was closed: nothing can be pushed any more.
     limit_reached,   ///< A bound of the library (connections, threads, descriptors) is exhausted.
     // The rest.
     invalid_argument,  ///< An argument of the call is out of range.
@@ -108,9 +114,11 @@ LLMPROC_API std::string_view to_string(Stage stage) noexcept;
 enum class CancelReason {
     user,       ///< The caller's cancellation slot or `std::stop_token`.
     deadline,   ///< A time limit.
-    closed,     ///< The process was closed.
-    shutdown,   ///< The loop or `io_context` ended.
-    abandoned,  ///< A stream was destroyed before its end.
+    closed,     ///< The process or the loop was closed.
+    shutdown,   ///< The program or `run_main` ends.
+    abandoned,  ///< A stream, group or task scope was destroyed before its end.
+    signal,     ///< SIGINT or SIGTERM; `code()` is Errc::interrupted.
+    sibling,    ///< Another member of the same group failed or won.
 };
 
 /// The reason's name, e.g. "user".

@@ -5,7 +5,9 @@
 #include <llmproc/export.hpp>
 
 #include <functional>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace llmproc {
 
@@ -25,5 +27,23 @@ using LogSink = std::function<void(LogLevel, std::string_view)>;
 /// to say, from several at once, and a call that runs already may outlast its replacement. What a
 /// sink throws is dropped on purpose: logging must not change what a call does.
 LLMPROC_API void set_log_sink(LogLevel minimum, LogSink sink);
+
+/// Logs under a name: "name: text", followed by the log fields of the thread's context in brackets,
+/// e.g. "heartbeat: alive [task=heartbeat trace=7]".
+/// Thread safety: all members from any thread.
+class LLMPROC_API Logger {
+public:
+    explicit Logger(std::string name) : name_(std::move(name)) {}
+
+    void debug(std::string_view text) const noexcept { log(LogLevel::debug, text); }
+    void info(std::string_view text) const noexcept { log(LogLevel::info, text); }
+    void warning(std::string_view text) const noexcept { log(LogLevel::warning, text); }
+    void error(std::string_view text) const noexcept { log(LogLevel::error, text); }
+    void log(LogLevel level, std::string_view text) const noexcept;
+    const std::string& name() const noexcept { return name_; }
+
+private:
+    std::string name_;
+};
 
 }  // namespace llmproc

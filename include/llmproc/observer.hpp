@@ -2,6 +2,7 @@
 /// Events of calls, for logs, metrics and traces.
 #pragma once
 
+#include <llmproc/context_map.hpp>
 #include <llmproc/error.hpp>
 #include <llmproc/export.hpp>
 #include <llmproc/usage.hpp>
@@ -48,17 +49,18 @@ struct CallEvent {
     std::string_view server_address;  ///< server.address
     std::uint16_t server_port = 0;    ///< server.port
 
-    bool streaming = false;              ///< The answer is asked for as a stream.
-    bool cached = false;                 ///< dns
-    bool resumed = false;                ///< tls
-    bool replaced = false;               ///< request
-    std::string_view tls_version;        ///< tls: "TLSv1.3"
-    std::string_view peer_address;       ///< connect: network.peer.address
-    std::uint64_t bytes = 0;             ///< request: sent bytes of header and body.
-    int status = 0;                      ///< first_byte, retry, done: http.response.status_code
-    std::chrono::microseconds delay{0};  ///< retry
-    std::string_view request_id;         ///< done: the provider's id of it, for its support
-    const Usage* usage = nullptr;        ///< done: gen_ai.usage.*; null if the call failed.
+    bool streaming = false;               ///< The answer is asked for as a stream.
+    bool cached = false;                  ///< dns
+    bool resumed = false;                 ///< tls
+    bool replaced = false;                ///< request
+    std::string_view tls_version;         ///< tls: "TLSv1.3"
+    std::string_view peer_address;        ///< connect: network.peer.address
+    std::uint64_t bytes = 0;              ///< request: sent bytes of header and body.
+    int status = 0;                       ///< first_byte, retry, done: http.response.status_code
+    std::chrono::microseconds delay{0};   ///< retry
+    std::string_view request_id;          ///< done: the provider's id of it, for its support
+    const ContextMap* context = nullptr;  ///< What accompanies the call; null if nothing does.
+    const Usage* usage = nullptr;         ///< done: gen_ai.usage.*; null if the call failed.
 };
 
 /// Is told what calls do. Attached by `LLMProgram::with_observer`.

@@ -4,20 +4,66 @@
 
 #include <llmproc/chat.hpp>
 #include <llmproc/export.hpp>
+#include <llmproc/message.hpp>
 #include <llmproc/run_options.hpp>
 #include <llmproc/run_result.hpp>
 #include <llmproc/stats.hpp>
 #include <llmproc/stream.hpp>
 
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include <exception>
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 namespace llmproc {
 
 class ProcessCore;
+
+namespace detail {
+
+using RunHandler = boost::asio::any_completion_handler<void(std::exception_ptr, RunResult)>;
+
+/// Begins a run for a handler. It is called on `own`; if that is null, because the handler hides
+/// its executor's type, by way of the process's.
+LLMPROC_API void start_run(
+    const std::shared_ptr<ProcessCore>& core,
+    Message message,
+    const RunOptions& options,
+    RunHandler handler,
+    boost::asio::any_io_executor own
+);
+/// The executor for handlers without one; null once its context has died.
+LLMPROC_API boost::asio::any_io_executor executor_of(const std::shared_ptr<ProcessCore>& core);
+
+/// What a completion token starts, now or later.
+class RunStarter {
+public:
+    explicit RunStarter(std::shared_ptr<ProcessCore> core) noexcept : core_(std::move(core)) {}
+
+    template <typename Handler>
+    void operator()(Handler&& handler, Message message, const RunOptions& options) const {
+        using boost::asio::any_io_executor;
+        using Own = boost::asio::associated_executor_t<std::decay_t<Handler>, any_io_executor>;
+        any_io_executor own;
+        if constexpr (std::is_convertible_v<Own, any_io_executor>) {
+            own = boost::asio::get_associated_executor(handler, executor_of(core_));
+        }
+        RunHandler erased(std::forward<Handler>(handler));
+        start_run(core_, std::move(message), options, std::move(erased), std::move(own));
+    }
+
+private:
+    std::shared_ptr<ProcessCore> core_;
+};
+
+}  // namespace detail
 
 /// A running conversation on the caller's executor; made by `LLMProgram::start`.
 ///
@@ -47,6 +93,31 @@ public:
     /// The same with any message, e.g. with images or the results of tool calls.
     [[nodiscard]] boost::asio::awaitable<RunResult> run(Message message);
     [[nodiscard]] boost::asio::awaitable<RunResult> run(Message message, RunOptions options);
+
+    /// `run` for any completion token: a callback, use_future, deferred, as_tuple and so on. The
+    /// handler is called with void(std::exception_ptr, RunResult) on its associated executor, by
+    /// default the process's; never inside this call.
+    /// Lifetime: the process may be closed or destroyed first: ProcessClosed. The handler is
+    /// destroyed uncalled when the io_context of its executor dies.
+    /// Cancellation: terminal, through the handler's slot: Cancelled{user}.
+    /// Throws at once, as nobody could call the handler: Errc::invalid_handle, loop_closed.
+    template <typename CompletionToken>
+    auto async_run(Message message, RunOptions options, CompletionToken&& token) {
+        return boost::asio::async_initiate<CompletionToken, void(std::exception_ptr, RunResult)>(
+            detail::RunStarter(living_core()),
+            token,
+            std::move(message),
+            std::move(options)
+        );
+    }
+    template <typename CompletionToken>
+    auto async_run(std::string prompt, RunOptions options, CompletionToken&& token) {
+        return async_run(
+            Message::user(std::move(prompt)),
+            std::move(options),
+            std::forward<CompletionToken>(token)
+        );
+    }
 
     /// Sends a user message; returns when the answer begins. Throws Errc::busy while another
     /// stream of this process is open, as `run` and `reset` do.
@@ -86,6 +157,8 @@ public:
     boost::asio::any_io_executor get_executor() const;
 
 private:
+    /// Throws Errc::invalid_handle, loop_closed.
+    const std::shared_ptr<ProcessCore>& living_core() const;
     std::shared_ptr<ProcessCore> core_;
 };
 

@@ -2,12 +2,15 @@
 /// Options of one call.
 #pragma once
 
+#include <llmproc/context_map.hpp>
 #include <llmproc/export.hpp>
 #include <llmproc/timeouts.hpp>
 
+#include <any>
 #include <chrono>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <utility>
 
 namespace llmproc {
@@ -38,6 +41,22 @@ public:
         stop_token_ = std::move(token);
         return *this;
     }
+    /// One more value that accompanies the call: seen by its coroutines, callbacks, events and log
+    /// lines. Without any the calling thread's or coroutine's own context accompanies it.
+    RunOptions& context(std::string key, std::any value) {
+        context_ = context_.with(std::move(key), std::move(value));
+        return *this;
+    }
+    RunOptions& context(ContextMap context) {
+        context_ = std::move(context);
+        return *this;
+    }
+    /// Lets a blocking call block another loop's thread (default: WouldDeadlock). A chain of such
+    /// calls that would wait for itself is still refused.
+    RunOptions& allow_blocking_loop(bool allow = true) {
+        allow_blocking_loop_ = allow;
+        return *this;
+    }
 
     std::optional<std::chrono::milliseconds> timeout() const noexcept {
         return timeouts_.limit(Stage::total);
@@ -45,11 +64,15 @@ public:
     const Timeouts& timeouts() const noexcept { return timeouts_; }
     std::optional<int> max_attempts() const noexcept { return max_attempts_; }
     const std::stop_token& stop_token() const noexcept { return stop_token_; }
+    const ContextMap& context() const noexcept { return context_; }
+    bool allow_blocking_loop() const noexcept { return allow_blocking_loop_; }
 
 private:
     Timeouts timeouts_;
     std::optional<int> max_attempts_;
     std::stop_token stop_token_;
+    ContextMap context_;
+    bool allow_blocking_loop_ = false;
 };
 
 }  // namespace llmproc

@@ -241,7 +241,10 @@ Errc CallContext::cause_code() const noexcept {
     if (cause_ != Cause::cancelled) {
         return Errc::timeout;
     }
-    return reason_ == CancelReason::closed ? Errc::process_closed : Errc::cancelled;
+    if (reason_ == CancelReason::closed) {
+        return Errc::process_closed;
+    }
+    return reason_ == CancelReason::signal ? Errc::interrupted : Errc::cancelled;
 }
 
 std::exception_ptr CallContext::cause_error() const {

@@ -36,6 +36,7 @@ void CallTrace::emit(CallEvent event) const noexcept {
     event.model = model_;
     event.server_address = server_address_;
     event.server_port = server_port_;
+    event.context = context_.empty() ? nullptr : &context_;
     observer_->on_event(event);
 }
 

@@ -2,6 +2,7 @@
 /// Tells the observer of a call what it does.
 #pragma once
 
+#include <llmproc/context_map.hpp>
 #include <llmproc/observer.hpp>
 
 #include <chrono>
@@ -28,6 +29,7 @@ public:
     void operation(std::string_view name, bool streaming) noexcept;  ///< A literal.
     void target(std::string provider, std::string model);
     void server(std::string address, std::uint16_t port);
+    void context(ContextMap map) noexcept { context_ = std::move(map); }
     void attempt(int number) noexcept { attempt_ = number; }
     /// The call was ended from outside: failures from now on are that. None = it goes on.
     void interrupted(std::optional<Errc> cause) noexcept { interruption_ = cause; }
@@ -47,6 +49,7 @@ private:
     std::string model_;
     std::string server_address_;
     std::uint16_t server_port_ = 0;
+    ContextMap context_;
 };
 
 /// What it means when a step fails by itself.

@@ -6,7 +6,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <utility>
 
@@ -39,7 +39,8 @@ private:
     void release() noexcept;
     void leave(const CallContext& call) noexcept;
 
-    std::deque<std::shared_ptr<CallContext>> line_;  ///< Its first member holds the lock next.
+    /// Its first member holds the lock next. A list, since a deque takes 576 bytes when empty.
+    std::list<std::shared_ptr<CallContext>> line_;
     bool held_ = false;
     CallContext* granted_ = nullptr;  ///< Was woken and has not taken it yet.
 };

@@ -14,13 +14,13 @@ namespace llmproc::async {
 inline constexpr std::chrono::milliseconds stuck_loop_limit{60'000};
 
 /// Waits by `wait_until(time_point)`, which returns whether the wait is over, in rounds. From the
-/// second round on the loop of `call` is asked for a sign of life in each; without one the wait
-/// is given up. Returns whether the wait is over.
+/// second round on the loop of `call`, a CallContext or the like, is asked for a sign of life in
+/// each; without one the wait is given up. Returns whether the wait is over.
 ///
 /// A call that ends within the first round pays nothing.
-template <typename WaitUntil>
+template <typename Call, typename WaitUntil>
 bool wait_while_loop_lives(
-    CallContext& call,
+    Call& call,
     WaitUntil wait_until,
     std::chrono::milliseconds round = stuck_loop_limit
 ) {

@@ -64,20 +64,23 @@ void start(const CallContext& call, std::function<void()> begin) {
     }
 }
 
-namespace {
-
-void start_awaited(
+void spawn_for(
     std::shared_ptr<Waiter> waiter,
     std::shared_ptr<CallContext> call,
-    BodyFactory make_body
+    const BodyFactory& make_body
 ) {
-    Completion done = [waiter = std::move(waiter)](std::exception_ptr error) {
-        waiter->resume(std::move(error));
-    };
-    spawn(std::move(call), make_body(), std::move(done));
+    std::exception_ptr failure;
+    try {
+        Completion done = [waiter](std::exception_ptr error) { waiter->resume(std::move(error)); };
+        spawn(call, make_body(), std::move(done));
+        return;
+    } catch (...) {
+        // Out of memory: it has not begun.
+        failure = std::current_exception();
+    }
+    call->finish();
+    waiter->resume_later(std::move(failure));
 }
-
-}  // namespace
 
 asio::awaitable<void> await_call(std::shared_ptr<CallContext> call, BodyFactory body) {
     auto initiate = [](auto handler, std::shared_ptr<CallContext> begun, BodyFactory make_body) {
@@ -90,7 +93,7 @@ asio::awaitable<void> await_call(std::shared_ptr<CallContext> call, BodyFactory 
         begun->cancelled_by(waiter->slot());
         // Where the call's context has died before, the waiter's end says so.
         auto begin = [waiter, begun, make_body = std::move(make_body)]() mutable {
-            start_awaited(std::move(waiter), std::move(begun), std::move(make_body));
+            spawn_for(std::move(waiter), std::move(begun), make_body);
         };
         start(*begun, std::move(begin));
     };

@@ -31,6 +31,14 @@ void start(const CallContext& call, std::function<void()> begin);
 /// Makes the body of a call. It runs on the call's executor.
 using BodyFactory = std::function<boost::asio::awaitable<void>()>;
 
+class Waiter;
+/// `spawn` with the waiter as its `done`, which also learns that the call could not begin.
+void spawn_for(
+    std::shared_ptr<Waiter> waiter,
+    std::shared_ptr<CallContext> call,
+    const BodyFactory& make_body
+);
+
 /// Runs a call on its own executor and awaits it on the caller's, whatever contexts they belong to.
 /// A terminal cancellation of the caller ends the call with CancelReason::user.
 /// Throws what the body threw, translated; Errc::loop_closed when the call's context dies.

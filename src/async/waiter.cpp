@@ -1,6 +1,7 @@
 #include "async/waiter.hpp"
 
 #include <llmproc/error.hpp>
+#include "core/made_error.hpp"
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/dispatch.hpp>
@@ -104,9 +105,7 @@ Waiter::~Waiter() {
     if (!unused) {
         return;  // As nearly always; the error is not worth making then.
     }
-    resume(std::make_exception_ptr(
-        LLMError(Errc::loop_closed, "the io_context that was waited for has been destroyed")
-    ));
+    resume(made_error(Errc::loop_closed, "the io_context that was waited for has been destroyed"));
 }
 
 void Waiter::resume(std::exception_ptr error) {
@@ -117,11 +116,11 @@ void Waiter::resume(std::exception_ptr error) {
     }
 }
 
-void Waiter::resume_later() {
+void Waiter::resume_later(std::exception_ptr error) {
     if (list_) {
-        resume(nullptr);
+        resume(std::move(error));
     } else if (handler_) {
-        complete(nullptr, true);
+        complete(std::move(error), true);
     }
 }
 

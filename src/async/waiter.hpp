@@ -42,7 +42,7 @@ public:
     /// At once if this is the coroutine's context, else by a post.
     void resume(std::exception_ptr error);
     /// By a post in any case: an operation must not complete inside the function that starts it.
-    void resume_later();
+    void resume_later(std::exception_ptr error = nullptr);
 
 private:
     friend class WaiterList;

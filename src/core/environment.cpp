@@ -1,5 +1,7 @@
 #include "core/environment.hpp"
 
+#include "core/fork_guard.hpp"
+
 #include <cstddef>
 #include <cstdlib>
 #include <mutex>
@@ -16,9 +18,10 @@ struct Override {
     std::shared_ptr<const Variables> variables;  ///< nullptr = the real environment.
 };
 
+constinit PerProcess<Override> override_now;
+
 Override& current() {
-    static Override instance;
-    return instance;
+    return override_now.get();
 }
 
 std::optional<std::string> lookup(const std::string& name) {

@@ -125,6 +125,8 @@ std::string_view to_string(CancelReason reason) noexcept {
         case CancelReason::closed: return "closed";
         case CancelReason::shutdown: return "shutdown";
         case CancelReason::abandoned: return "abandoned";
+        case CancelReason::signal: return "signal";
+        case CancelReason::sibling: return "sibling";
     }
     return "unknown";
 }
@@ -178,7 +180,7 @@ std::exception_ptr LLMError::clone_with(Diagnostics diagnostics) const {
 
 Cancelled::Cancelled(CancelReason reason, Diagnostics diagnostics)
     : LLMError(
-          Errc::cancelled,
+          reason == CancelReason::signal ? Errc::interrupted : Errc::cancelled,
           "the call was cancelled (reason: " + std::string(to_string(reason)) + ")",
           std::move(diagnostics)
       ),

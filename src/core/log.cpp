@@ -1,4 +1,6 @@
 #include <llmproc/log.hpp>
+#include "core/current_context.hpp"
+#include "core/fork_guard.hpp"
 #include "core/log_line.hpp"
 
 #include <atomic>
@@ -12,16 +14,19 @@ namespace llmproc {
 
 namespace {
 
-struct LogState {
-    std::atomic<LogLevel> minimum = LogLevel::warning;
-    std::mutex mutex;
-    std::shared_ptr<const LogSink> sink;  ///< nullptr = standard error.
-};
+std::atomic<LogLevel> minimum_level = LogLevel::warning;
 
-LogState& state() {
-    // Never destroyed: a loop thread may still log while statics die at exit.
-    static auto* const instance = new LogState;
-    return *instance;
+/// The sink, nullptr = standard error. A child inherits it as it was at the fork, so it is replaced
+/// as a whole; the lock, which is not inherited, keeps it from being deleted under a reader.
+/// Never destroyed: a loop thread may still log while statics die at exit.
+using SharedSink = std::shared_ptr<const LogSink>;
+constinit std::atomic<const SharedSink*> current_sink{nullptr};
+constinit PerProcess<std::mutex> sink_mutex;
+
+SharedSink sink_now() {
+    const std::lock_guard lock(sink_mutex.get());
+    const SharedSink* const current = current_sink.load(std::memory_order_acquire);
+    return current != nullptr ? *current : nullptr;
 }
 
 void write_to_stderr(LogLevel level, std::string_view text) {
@@ -31,22 +36,44 @@ void write_to_stderr(LogLevel level, std::string_view text) {
     std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-void deliver(LogLevel level, std::string_view text) {
-    std::shared_ptr<const LogSink> sink;
-    {
-        const std::lock_guard<std::mutex> lock(state().mutex);
-        sink = state().sink;
+/// "name: text [fields]", of which name and fields may be missing.
+std::string compose(std::string_view name, std::string_view text) {
+    std::string line;
+    if (!name.empty()) {
+        line.append(name).append(": ");
     }
-    std::string line(text);
+    line.append(text);
+    const std::string fields = current_context_map != nullptr ? current_context_map->log_fields()
+                                                              : std::string();
+    if (!fields.empty()) {
+        line.append(" [").append(fields).append("]");
+    }
     for (char& c : line) {
-        if (c == '\n' || c == '\r') {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f) {
             c = ' ';
         }
     }
+    return line;
+}
+
+void deliver(LogLevel level, std::string_view name, std::string_view text) {
+    const std::string line = compose(name, text);
+    const SharedSink sink = sink_now();
     if (sink != nullptr) {
         (*sink)(level, line);
     } else {
         write_to_stderr(level, line);
+    }
+}
+
+void log_named(LogLevel level, std::string_view name, std::string_view text) noexcept {
+    if (!log_enabled(level)) {
+        return;
+    }
+    try {
+        deliver(level, name, text);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): documented at set_log_sink
     }
 }
 
@@ -64,28 +91,27 @@ std::string_view to_string(LogLevel level) noexcept {
 }
 
 void set_log_sink(LogLevel minimum, LogSink sink) {
-    std::shared_ptr<const LogSink> next;
+    std::unique_ptr<const SharedSink> next;
     if (sink) {
-        next = std::make_shared<const LogSink>(std::move(sink));
+        next = std::make_unique<const SharedSink>(std::make_shared<const LogSink>(std::move(sink)));
     }
-    const std::lock_guard<std::mutex> lock(state().mutex);
-    // The old sink dies with `next`, after the lock is gone: its destructor may log.
-    state().sink.swap(next);
-    state().minimum.store(minimum, std::memory_order_relaxed);
+    // The old sink dies after the lock is gone: its destructor may log.
+    std::unique_ptr<const SharedSink> previous;
+    const std::lock_guard lock(sink_mutex.get());
+    previous.reset(current_sink.exchange(next.release(), std::memory_order_acq_rel));
+    minimum_level.store(minimum, std::memory_order_relaxed);
 }
 
 bool log_enabled(LogLevel level) noexcept {
-    return level != LogLevel::off && level >= state().minimum.load(std::memory_order_relaxed);
+    return level != LogLevel::off && level >= minimum_level.load(std::memory_order_relaxed);
 }
 
 void log_line(LogLevel level, std::string_view text) noexcept {
-    if (!log_enabled(level)) {
-        return;
-    }
-    try {
-        deliver(level, text);
-    } catch (...) {  // NOLINT(bugprone-empty-catch): documented at set_log_sink
-    }
+    log_named(level, std::string_view(), text);
+}
+
+void Logger::log(LogLevel level, std::string_view text) const noexcept {
+    log_named(level, name_, text);
 }
 
 }  // namespace llmproc

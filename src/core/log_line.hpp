@@ -11,7 +11,8 @@ namespace llmproc {
 /// Whether a line of that level goes anywhere; asks before a costly text is built.
 bool log_enabled(LogLevel level) noexcept;
 
-/// Logs one line. Never throws; line breaks become spaces. Name kinds and sizes, never content.
+/// Logs one line, with the log fields of the thread's context as Logger does. Never throws; line
+/// breaks become spaces. Name kinds and sizes, never content.
 void log_line(LogLevel level, std::string_view text) noexcept;
 
 }  // namespace llmproc

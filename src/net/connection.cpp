@@ -37,6 +37,7 @@ Step Connection::fail(int error_number) {
 
 void Connection::adopt(tcp::socket connected) {
     socket_.emplace(std::move(connected));
+    generation_ = fork_generation();
     wire_ = WireEnd{socket_->native_handle(), 0, false};
     write_waited_ = true;
 }
@@ -201,8 +202,26 @@ bool Connection::looks_alive() {
     return try_read(std::span<char>(&byte, 1)).state == StepState::want_read;
 }
 
+void Connection::leave_to_parent() noexcept {
+    // A close_notify would end the parent's TLS; Asio's close would take the socket out of the
+    // epoll set, which both processes share.
+    KeptForParent::keep(std::move(ssl_));
+    KeptForParent::keep(std::move(outer_));
+    if (socket_) {
+        const int descriptor = socket_->native_handle();
+        KeptForParent::keep(std::move(*socket_));
+        ::close(descriptor);
+    }
+}
+
 void Connection::close() noexcept {
     ready_ = false;
+    if (inherited(generation_)) {
+        leave_to_parent();
+        secured_ = false;
+    }
+    secured_ = secured_ && !openssl_has_ended();
+    wire_.below_secured = wire_.below_secured && !openssl_has_ended();
     if (ssl_ && secured_ && socket_) {
         ERR_clear_error();
         SSL_shutdown(ssl_.get());

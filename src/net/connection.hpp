@@ -3,6 +3,7 @@
 #pragma once
 
 #include <llmproc/error.hpp>
+#include "core/fork_guard.hpp"
 #include "net/tls_bio.hpp"
 #include "net/tls_context.hpp"
 
@@ -82,12 +83,14 @@ public:
     void note_write_wait() noexcept { write_waited_ = true; }
     /// To be called before a wait for reading only.
     void note_read_wait();
-    /// Closes now; says good-bye to a TLS peer if that needs no waiting.
+    /// Closes now; says good-bye to a TLS peer if that needs no waiting. In a child after fork()
+    /// only the child's descriptor: the parent goes on using the connection.
     void close() noexcept;
 
 private:
     friend class ConnectionRegistry;
 
+    void leave_to_parent() noexcept;
     Step fail(int error_number);
     Step ssl_step(int result, std::size_t bytes);
     bool has_buffered_input() const;
@@ -99,6 +102,7 @@ private:
     std::string failure_;
     boost::system::error_code error_;
     std::size_t registry_index_ = 0;
+    unsigned generation_ = fork_generation();  ///< Of the process that connected it.
     bool ready_ = false;
     bool refused_ = false;
     bool secured_ = false;  ///< The handshake is complete and TLS has not failed since.

@@ -196,6 +196,15 @@ ConnectionStats ConnectionPool::stats() const {
     return now;
 }
 
+void ConnectionPool::leave_to_parent() noexcept {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (lock && !closed_) {
+        closed_ = true;
+        lent_.close_all();
+        ledger_.clear();
+    }
+}
+
 void ConnectionPool::shutdown() noexcept {
     const std::lock_guard lock(mutex_);
     closed_ = true;

@@ -5,6 +5,7 @@
 
 #include <llmproc/stats.hpp>
 #include "async/call_context.hpp"
+#include "core/fork_guard.hpp"
 #include "net/connection.hpp"
 #include "net/idle_list.hpp"
 #include "net/net_settings.hpp"
@@ -113,6 +114,11 @@ public:
     void count_resumed() noexcept;
     /// Closes everything for good; the io_context is going away.
     void shutdown() noexcept;
+    /// In a child after fork(): closes the child's descriptors, unless another thread of the parent
+    /// was changing the pool at that moment.
+    void leave_to_parent() noexcept;
+    /// Whether this is a child's copy.
+    bool belongs_to_parent() const noexcept { return inherited(generation_); }
 
 private:
     friend class PooledConnection;
@@ -133,6 +139,7 @@ private:
     void replace(EntryPtr& entry);
     void count(std::uint64_t ConnectionStats::*counter) noexcept;
 
+    const unsigned generation_ = fork_generation();
     mutable std::mutex mutex_;
     std::unordered_map<std::string, HostPtr> hosts_;
     PoolLedger ledger_;  // After the hosts: its items point into them.

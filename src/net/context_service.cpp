@@ -1,6 +1,7 @@
 #include "net/context_service.hpp"
 
 #include <llmproc/stats.hpp>
+#include "async/task_executor.hpp"
 #include "net/connection_pool.hpp"
 #include "net/rate_limiter.hpp"
 
@@ -63,7 +64,9 @@ ContextService& ContextService::of(const asio::any_io_executor& executor) {
         const asio::ip::tcp::socket socket(executor);
         const auto strand = asio::make_strand(executor);
     }
-    return asio::use_service<ContextService>(context);
+    auto& service = asio::use_service<ContextService>(context);
+    check_not_forked(service.generation_, "this io_context");
+    return service;
 }
 
 void ContextService::enroll(const std::shared_ptr<ContextMember>& member) {
@@ -84,7 +87,19 @@ std::shared_ptr<RateLimiter> ContextService::rate_limiter(
     return limiter;
 }
 
+void ContextService::leave_to_parent() noexcept {
+    pool_->leave_to_parent();
+    KeptForParent::keep(std::move(members_));
+    KeptForParent::keep(std::move(pool_));
+    KeptForParent::keep(std::move(rate_limits_));
+    KeptForParent::keep(std::move(gate_));
+}
+
 void ContextService::shutdown() {
+    if (inherited(generation_)) {
+        leave_to_parent();
+        return;
+    }
     {
         const std::lock_guard lock(gate_->mutex);
         gate_->alive = false;
@@ -104,17 +119,18 @@ void ContextService::shutdown() {
 }
 
 asio::any_io_executor plain_executor(const asio::any_io_executor& executor) {
-    const asio::any_io_executor* inner = &executor;
-    asio::any_io_executor unwrapped;
+    asio::any_io_executor inner = executor;
     for (;;) {
-        if (const auto* strand = inner->target<asio::strand<asio::any_io_executor>>()) {
-            unwrapped = asio::any_io_executor(strand->get_inner_executor());
-        } else if (const auto* typed = inner->target<asio::strand<asio::io_context::executor_type>>()) {
-            unwrapped = typed->get_inner_executor();
+        inner = async::without_scope(inner);
+        if (const auto* strand = inner.target<asio::strand<asio::any_io_executor>>()) {
+            asio::any_io_executor below = strand->get_inner_executor();
+            inner = std::move(below);
+        } else if (const auto* typed = inner.target<asio::strand<asio::io_context::executor_type>>()) {
+            asio::any_io_executor below = typed->get_inner_executor();
+            inner = std::move(below);
         } else {
-            return asio::prefer(*inner, asio::execution::outstanding_work.untracked);
+            return asio::prefer(inner, asio::execution::outstanding_work.untracked);
         }
-        inner = &unwrapped;
     }
 }
 

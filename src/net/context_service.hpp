@@ -3,6 +3,7 @@
 #pragma once
 
 #include <llmproc/stats.hpp>
+#include "core/fork_guard.hpp"
 #include "net/net_settings.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -49,6 +50,7 @@ public:
     ~ContextService() override;
 
     /// The service of the context behind `executor`, made at first use.
+    /// Throws LLMError{forked_process} if the parent has made it.
     static ContextService& of(const boost::asio::any_io_executor& executor);
 
     /// Tells `member` when the context dies. Dead members are forgotten. Thread-safe.
@@ -63,7 +65,9 @@ public:
 
 private:
     void shutdown() override;
+    void leave_to_parent() noexcept;
 
+    const unsigned generation_ = fork_generation();
     struct Members;
     std::unique_ptr<Members> members_;
     std::shared_ptr<ConnectionPool> pool_;

@@ -76,6 +76,18 @@ std::shared_ptr<const Origin> make_origin(const wire::Url& base, const NetSettin
     return origin;
 }
 
+/// Files and environment may have changed since the last client was made.
+std::shared_ptr<const HttpTarget> find_or_make_target(wire::Url base, const NetSettings& settings) {
+    std::shared_ptr<const Origin> origin = make_origin(base, settings);
+    std::shared_ptr<const HttpTarget> last = settings.target.get();
+    if (last && last->origin->key == origin->key && last->base == base) {
+        return last;
+    }
+    auto target = std::make_shared<const HttpTarget>(std::move(base), std::move(origin));
+    settings.target.keep(target);
+    return target;
+}
+
 /// The events of one request on one connection.
 class SendTrace {
 public:
@@ -207,11 +219,14 @@ HttpClient::HttpClient(
     std::shared_ptr<const NetSettings> settings,
     std::shared_ptr<Resolver> resolver
 )
-    : base_(std::move(base)),
+    : target_(find_or_make_target(std::move(base), *settings)),
       settings_(std::move(settings)),
       resolver_(std::move(resolver)),
-      counters_(std::make_shared<HttpCounters>()),
-      origin_(make_origin(base_, *settings_)) {}
+      counters_(std::make_shared<HttpCounters>()) {}
+
+const wire::Url& HttpClient::base() const noexcept {
+    return target_->base;
+}
 
 asio::awaitable<HttpExchange> HttpClient::send(
     async::CallContext& call,
@@ -228,7 +243,7 @@ asio::awaitable<HttpExchange> HttpClient::follow(
 ) {
     constexpr int most_hops = 3;
     const wire::RedirectDecision decision = wire::decide_redirect(
-        base_,
+        target_->base,
         request.target,
         redirect.status,
         redirect.headers.get("Location")
@@ -238,7 +253,7 @@ asio::awaitable<HttpExchange> HttpClient::follow(
         problem = "the server redirects again and again; set model.base_url to where the API is";
     }
     if (!problem.empty()) {
-        LLMError error = net_error(Errc::http_status, *origin_, Stage::first_byte, problem);
+        LLMError error = net_error(Errc::http_status, *target_->origin, Stage::first_byte, problem);
         Diagnostics diagnostics = error.diagnostics();
         diagnostics.status = redirect.status;
         error.rethrow_with(std::move(diagnostics));
@@ -254,12 +269,13 @@ asio::awaitable<HttpExchange> HttpClient::send_hop(
     const HttpRequest& request,
     int hops
 ) {
-    const ConnectPlan plan(origin_, settings_, resolver_, counters_);
+    const std::shared_ptr<const Origin>& origin = target_->origin;
+    const ConnectPlan plan(origin, settings_, resolver_, counters_);
     auto exchange = std::make_unique<HttpExchange::Impl>(call, plan, request);
     const std::shared_ptr<ConnectionPool> pool = ContextService::of(call.executor()).pool();
-    PooledConnection lease = pool->try_acquire(*origin_, *settings_);
+    PooledConnection lease = pool->try_acquire(*origin, *settings_);
     if (!lease) {
-        PooledConnection granted = co_await pool->acquire(call, *origin_, *settings_);
+        PooledConnection granted = co_await pool->acquire(call, *origin, *settings_);
         lease = std::move(granted);
     }
     bool reused = lease->ready();

@@ -17,7 +17,7 @@
 
 namespace llmproc::net {
 
-struct Origin;
+struct HttpTarget;
 
 /// What the exchanges of one client caused. Written from its executor, read from anywhere.
 struct HttpCounters {
@@ -78,7 +78,7 @@ public:
     boost::asio::awaitable<HttpExchange> send(async::CallContext& call, const HttpRequest& request);
 
     const HttpCounters& counters() const noexcept { return *counters_; }
-    const wire::Url& base() const noexcept { return base_; }
+    const wire::Url& base() const noexcept;
 
 private:
     boost::asio::awaitable<HttpExchange> send_hop(
@@ -93,11 +93,10 @@ private:
         int hops
     );
 
-    wire::Url base_;
+    std::shared_ptr<const HttpTarget> target_;
     std::shared_ptr<const NetSettings> settings_;
     std::shared_ptr<Resolver> resolver_;
     std::shared_ptr<HttpCounters> counters_;
-    std::shared_ptr<const Origin> origin_;
 };
 
 }  // namespace llmproc::net

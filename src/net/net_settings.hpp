@@ -2,6 +2,8 @@
 /// How connections are made; from the program file's [connection] and [rate_limit] tables.
 #pragma once
 
+#include "core/last_made.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +14,8 @@
 #include <vector>
 
 namespace llmproc::net {
+
+struct HttpTarget;
 
 /// Oldest TLS version that is spoken.
 enum class TlsMinimum { v1_2, v1_3 };
@@ -59,6 +63,7 @@ struct NetSettings {
     std::size_t max_body_bytes = 64UL * 1024 * 1024;  ///< Of a body that is kept whole.
     bool allow_insecure_http = false;                 ///< Plain http beyond loopback.
     bool resend_on_stale = true;  ///< One new try when a reused connection was dead.
+    LastMade<HttpTarget> target;  ///< What the clients with these settings share.
 };
 
 }  // namespace llmproc::net

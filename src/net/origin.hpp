@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace llmproc::net {
 
@@ -47,6 +48,16 @@ struct Origin {
 
     /// https through a proxy runs in a CONNECT tunnel; plain http is asked for in absolute form.
     bool tunnelled() const noexcept { return proxy && tls; }
+};
+
+/// Where one client sends its requests; clients with equal settings share it.
+struct HttpTarget {
+    HttpTarget(wire::Url url, std::shared_ptr<const Origin> server)
+        : base(std::move(url)),
+          origin(std::move(server)) {}
+
+    wire::Url base;
+    std::shared_ptr<const Origin> origin;
 };
 
 /// The error "host:port: problem", with endpoint and stage in its diagnostics.

@@ -34,6 +34,11 @@ PoolWait::PoolWait(
 }
 
 PoolWait::~PoolWait() {
+    if (pool_->belongs_to_parent()) {
+        KeptForParent::keep(std::move(waiter_));
+        KeptForParent::keep(std::move(pool_));
+        return;
+    }
     std::unique_ptr<PoolEntry> entry;
     {
         const std::lock_guard lock(pool_->mutex_);

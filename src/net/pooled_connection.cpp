@@ -66,8 +66,14 @@ void PooledConnection::touch() noexcept {
 
 void PooledConnection::release(bool reusable) noexcept {
     if (pool_) {
-        const std::shared_ptr<ConnectionPool> pool = std::move(pool_);
+        std::shared_ptr<ConnectionPool> pool = std::move(pool_);
         pool_.reset();
+        if (pool->belongs_to_parent()) {
+            KeptForParent::keep(std::move(entry_));
+            KeptForParent::keep(std::move(host_));
+            KeptForParent::keep(std::move(pool));
+            return;
+        }
         pool->give_back(*host_, std::move(entry_), touched_, reusable);
         host_.reset();
     }

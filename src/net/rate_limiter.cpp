@@ -85,8 +85,12 @@ void RatePermit::settle(std::int64_t actual_tokens) noexcept {
 }
 
 void RatePermit::release() noexcept {
-    if (const std::shared_ptr<RateLimiter> limiter = std::move(limiter_)) {
+    if (std::shared_ptr<RateLimiter> limiter = std::move(limiter_)) {
         limiter_.reset();
+        if (inherited(limiter->generation_)) {
+            KeptForParent::keep(std::move(limiter));
+            return;
+        }
         limiter->give_back();
     }
 }
@@ -197,6 +201,11 @@ public:
     RateWait& operator=(const RateWait&) = delete;
     ~RateWait() {
         if (!waiter_) {
+            return;
+        }
+        if (inherited(limiter_->generation_)) {
+            KeptForParent::keep(std::move(waiter_));
+            KeptForParent::keep(std::move(limiter_));
             return;
         }
         const std::lock_guard lock(limiter_->mutex_);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "async/call_context.hpp"
+#include "core/fork_guard.hpp"
 #include "net/context_service.hpp"
 #include "net/net_settings.hpp"
 #include "wire/rate_limit_headers.hpp"
@@ -121,6 +122,7 @@ private:
     void serve(Clock::time_point now, const RateWaiter* awake = nullptr);
     [[noreturn]] static void throw_closed();
 
+    const unsigned generation_ = fork_generation();
     const Now now_;
     mutable std::mutex mutex_;
     std::atomic<bool> restricts_;  ///< False: nothing is limited, and the rest need not be asked.

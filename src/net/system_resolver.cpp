@@ -1,3 +1,4 @@
+#include "core/fork_guard.hpp"
 #include "net/caching_resolver.hpp"
 #include "net/resolver.hpp"
 
@@ -5,9 +6,7 @@
 
 #include <netdb.h>
 #include <pthread.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <csignal>
@@ -36,9 +35,6 @@ struct Job {
 
 /// The queue and its helper threads. Never destroyed: a helper may be stuck in it at exit.
 struct Helpers {
-    explicit Helpers(pid_t owning_process) : process(owning_process) {}
-
-    const pid_t process;
     std::mutex mutex;
     std::condition_variable work;
     std::deque<Job> jobs;
@@ -128,20 +124,8 @@ bool ensure_helper(Helpers& helpers) {
     return true;
 }
 
-/// The helpers of this process: after a fork those of the parent do not run here.
-Helpers& current_helpers() {
-    static std::atomic<Helpers*> current{nullptr};
-    const pid_t process = ::getpid();
-    Helpers* known = current.load(std::memory_order_acquire);
-    while (known == nullptr || known->process != process) {
-        auto* const fresh = new Helpers(process);
-        if (current.compare_exchange_strong(known, fresh, std::memory_order_acq_rel)) {
-            return *fresh;
-        }
-        delete fresh;
-    }
-    return *known;
-}
+/// After a fork those of the parent do not run here.
+constinit PerProcess<Helpers> current_helpers;
 
 class SystemResolver final : public Resolver {
 public:
@@ -153,7 +137,7 @@ public:
 
 private:
     static bool enqueue(Job job) {
-        Helpers& helpers = current_helpers();
+        Helpers& helpers = current_helpers.get();
         const std::lock_guard lock(helpers.mutex);
         helpers.jobs.push_back(std::move(job));
         if (!ensure_helper(helpers)) {
@@ -165,13 +149,18 @@ private:
     }
 };
 
+struct SharedResolver {
+    const std::shared_ptr<Resolver> resolver = std::make_shared<CachingResolver>(
+        std::make_shared<SystemResolver>()
+    );
+};
+
+constinit PerProcess<SharedResolver> shared_resolver;
+
 }  // namespace
 
 std::shared_ptr<Resolver> system_resolver() {
-    static const auto* const resolver = new std::shared_ptr<Resolver>(
-        std::make_shared<CachingResolver>(std::make_shared<SystemResolver>())
-    );
-    return *resolver;
+    return shared_resolver.get().resolver;
 }
 
 }  // namespace llmproc::net

@@ -1,6 +1,7 @@
 #include "net/tls_context.hpp"
 
 #include <llmproc/error.hpp>
+#include "core/fork_guard.hpp"
 #include "net/tls_errors.hpp"
 #include "net/tls_files.hpp"
 
@@ -33,16 +34,18 @@ struct Cache {
     std::vector<std::pair<TlsKey, std::shared_ptr<TlsContext>>> entries;  ///< Oldest first.
 };
 
-/// Never destroyed: threads may still make connections while static objects go away.
-Cache& cache() {
-    static auto* const instance = new Cache;
-    return *instance;
-}
+/// A child makes its own: OpenSSL's contexts have locks, too.
+constinit PerProcess<Cache> cache;
 
 void require(bool succeeded, const char* what) {
     if (!succeeded) {
         throw LLMError(Errc::internal, std::string("OpenSSL: ") + what + ": " + take_ssl_error());
     }
+}
+
+SSL_CTX* new_context() {
+    watch_openssl();
+    return SSL_CTX_new(TLS_client_method());
 }
 
 bool is_ip_address(const std::string& host) {
@@ -115,7 +118,7 @@ void set_identity(SSL_CTX* context, const TlsSettings& settings, const ClientIde
 }  // namespace
 
 TlsContext::TlsContext(const TlsSettings& settings, const ClientIdentity& identity)
-    : context_(SSL_CTX_new(TLS_client_method())),
+    : context_(new_context()),
       sessions_(std::make_shared<TlsSessionCache>()) {
     contexts_created.fetch_add(1, std::memory_order_relaxed);
     SSL_CTX* const context = context_.get();
@@ -141,7 +144,7 @@ std::uint64_t TlsContext::created() noexcept {
 std::shared_ptr<TlsContext> TlsContext::shared(const TlsSettings& settings) {
     constexpr std::size_t max_cached = 16;
     TlsKey key = tls_key(settings);
-    Cache& known = cache();
+    Cache& known = cache.get();
     {
         const std::lock_guard lock(known.mutex);
         if (auto context = known.find(key)) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "net/net_settings.hpp"
+#include "net/openssl_end.hpp"
 #include "net/tls_resumption.hpp"
 
 #include <openssl/ssl.h>
@@ -36,14 +37,14 @@ public:
 
 private:
     struct Free {
-        void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
+        void operator()(SSL_CTX* context) const noexcept { free_openssl(context, &SSL_CTX_free); }
     };
     std::unique_ptr<SSL_CTX, Free> context_;
     std::shared_ptr<TlsSessionCache> sessions_;
 };
 
 struct SslFree {
-    void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
+    void operator()(SSL* ssl) const noexcept { free_openssl(ssl, &SSL_free); }
 };
 using SslPtr = std::unique_ptr<SSL, SslFree>;
 

@@ -2,6 +2,8 @@
 /// TLS sessions that new connections to a known server may take up again (RFC 8446, 2.2).
 #pragma once
 
+#include "net/openssl_end.hpp"
+
 #include <openssl/ssl.h>
 
 #include <cstddef>
@@ -16,7 +18,9 @@
 namespace llmproc::net {
 
 struct SslSessionFree {
-    void operator()(SSL_SESSION* session) const noexcept { SSL_SESSION_free(session); }
+    void operator()(SSL_SESSION* session) const noexcept {
+        free_openssl(session, &SSL_SESSION_free);
+    }
 };
 using SslSessionPtr = std::unique_ptr<SSL_SESSION, SslSessionFree>;
 

@@ -1,6 +1,7 @@
 #include <llmproc/process.hpp>
 #include <llmproc/stream.hpp>
 #include "async/spawn.hpp"
+#include "async/task_executor.hpp"
 #include "process/operations.hpp"
 #include "process/process_core.hpp"
 #include "process/start.hpp"
@@ -40,12 +41,7 @@ asio::awaitable<T> awaited(Operation<T> operation) {
 asio::awaitable<Stream> opened(StreamOperation operation) {
     // Owned by the handle from the start: destroying this frame cancels the run.
     Stream stream(operation.state);
-    auto started = [context = operation.context, body = std::move(operation.body)]() mutable {
-        async::spawn(std::move(context), body(), [](const std::exception_ptr&) {
-            // The body has told the stream's state how it ended.
-        });
-    };
-    async::start(*operation.context, std::move(started));
+    async::start(*operation.context, stream_start(operation));
     co_await operation.state->async_wait_opened();
     co_return std::move(stream);
 }
@@ -78,7 +74,8 @@ std::shared_ptr<ProcessCore> make_process_core(
     const asio::any_io_executor& executor,
     std::shared_ptr<const ProcessSettings> settings
 ) {
-    return ProcessCore::create(executor, std::move(settings));
+    // A process may outlive the task that starts it, and serves others too.
+    return ProcessCore::create(async::without_scope(executor), std::move(settings));
 }
 
 AsyncLLMProcess::AsyncLLMProcess(std::shared_ptr<ProcessCore> core) noexcept
@@ -91,9 +88,7 @@ AsyncLLMProcess& AsyncLLMProcess::operator=(AsyncLLMProcess&& other) noexcept {
 }
 
 AsyncLLMProcess::~AsyncLLMProcess() {
-    if (core_) {
-        core_->begin_close();
-    }
+    ProcessCore::let_go(std::move(core_));
 }
 
 asio::awaitable<RunResult> AsyncLLMProcess::run(std::string prompt) {
@@ -110,6 +105,16 @@ asio::awaitable<RunResult> AsyncLLMProcess::run(Message message) {
 
 asio::awaitable<RunResult> AsyncLLMProcess::run(Message message, RunOptions options) {
     return awaited(make_run(checked(core_), std::move(message), options, WhenStreaming::fail));
+}
+
+const std::shared_ptr<ProcessCore>& AsyncLLMProcess::living_core() const {
+    if (!checked(core_)->executor_if_alive()) {
+        throw LLMError(
+            Errc::loop_closed,
+            "the io_context of this process was destroyed; start a new process on a live one"
+        );
+    }
+    return core_;
 }
 
 asio::awaitable<Stream> AsyncLLMProcess::stream(std::string prompt) {
@@ -177,9 +182,7 @@ Stream& Stream::operator=(Stream&& other) noexcept {
 }
 
 Stream::~Stream() {
-    if (state_) {
-        state_->abandon();
-    }
+    StreamState::let_go(std::move(state_));
 }
 
 namespace {

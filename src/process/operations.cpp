@@ -1,5 +1,7 @@
 #include "process/operations.hpp"
 
+#include "async/spawn.hpp"
+#include "core/made_error.hpp"
 #include "process/call_report.hpp"
 
 #include <boost/asio/post.hpp>
@@ -141,9 +143,7 @@ public:
     StreamEnd& operator=(const StreamEnd&) = delete;
     ~StreamEnd() {
         state_->finish(
-            std::make_exception_ptr(
-                LLMError(Errc::loop_closed, "the event loop ended while the stream was open")
-            ),
+            made_error(Errc::loop_closed, "the event loop ended while the stream was open"),
             std::nullopt
         );
     }
@@ -327,6 +327,21 @@ Operation<Nothing> make_close(
             return close_body(std::move(core), std::move(context), std::move(outcome));
         };
     return operation;
+}
+
+std::function<void()> stream_start(StreamOperation& operation) {
+    return [context = operation.context, state = operation.state, body = std::move(operation.body)](
+           ) mutable {
+        try {
+            async::spawn(context, body(), [](const std::exception_ptr&) {
+                // The body has told the stream's state how it ended.
+            });
+        } catch (...) {
+            // Out of memory: it has not begun.
+            context->finish();
+            state->finish(std::current_exception(), std::nullopt);
+        }
+    };
 }
 
 StreamOperation make_stream(

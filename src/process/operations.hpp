@@ -79,6 +79,10 @@ StreamOperation make_stream(
     WhenStreaming when
 );
 
+/// What starts the stream's body; to be run on the call's executor. The state learns also that it
+/// could not begin.
+std::function<void()> stream_start(StreamOperation& operation);
+
 /// How long after its deadline a blocking call stops waiting for a loop that is stuck.
 inline constexpr std::chrono::milliseconds stuck_loop_grace{5'000};
 

@@ -1,7 +1,9 @@
 #include "process/process_core.hpp"
 
 #include "async/spawn.hpp"
+#include "core/current_context.hpp"
 #include "core/log_line.hpp"
+#include "net/connection_pool.hpp"
 #include "process/stream_state.hpp"
 
 #include <boost/asio/dispatch.hpp>
@@ -31,6 +33,11 @@ ActiveCall::ActiveCall(
 }
 
 ActiveCall::~ActiveCall() {
+    if (core_->belongs_to_parent()) {
+        KeptForParent::keep(std::move(context_));
+        KeptForParent::keep(std::move(core_));
+        return;
+    }
     stop_.reset();
     core_->leave(context_);
 }
@@ -45,6 +52,17 @@ asio::any_io_executor strand_on(const asio::any_io_executor& executor) {
     return asio::make_strand(executor);
 }
 
+/// What `strand_on` was given. Empty for an empty one.
+asio::any_io_executor below(const asio::any_io_executor& strand) {
+    if (const auto* const typed = strand.target<asio::strand<asio::io_context::executor_type>>()) {
+        return typed->get_inner_executor();
+    }
+    if (const auto* const any = strand.target<asio::strand<asio::any_io_executor>>()) {
+        return any->get_inner_executor();
+    }
+    return {};
+}
+
 }  // namespace
 
 ProcessCore::ProcessCore(
@@ -53,10 +71,21 @@ ProcessCore::ProcessCore(
 )
     : settings_(std::move(settings)),
       chat_(settings_),
-      executor_(executor),
       strand_(strand_on(executor)) {}
 
 ProcessCore::~ProcessCore() = default;
+
+void ProcessCore::let_go(std::shared_ptr<ProcessCore> core) noexcept {
+    if (!core) {
+        return;
+    }
+    if (core->belongs_to_parent()) {
+        core->pool_->leave_to_parent();
+        KeptForParent::keep(std::move(core));
+        return;
+    }
+    core->begin_close();
+}
 
 std::shared_ptr<ProcessCore> ProcessCore::create(
     const asio::any_io_executor& executor,
@@ -65,7 +94,9 @@ std::shared_ptr<ProcessCore> ProcessCore::create(
     // make_shared cannot reach the private constructor.
     std::shared_ptr<ProcessCore> core(new ProcessCore(executor, std::move(settings)));
     try {
-        net::ContextService::of(executor).enroll(core);
+        net::ContextService& service = net::ContextService::of(executor);
+        core->pool_ = service.pool();
+        service.enroll(core);
         if (core->settings_->rate_limit.enabled()) {
             core->chat_.limit_by(net::RateLimiter::of(
                 executor,
@@ -73,6 +104,8 @@ std::shared_ptr<ProcessCore> ProcessCore::create(
                 core->settings_->rate_limit
             ));
         }
+    } catch (const LLMError&) {
+        throw;
     } catch (const boost::system::system_error& error) {
         // The first process of a context makes its reactor, which takes descriptors.
         throw LLMError(
@@ -102,9 +135,16 @@ void ProcessCore::check_open() const {
 }
 
 asio::any_io_executor ProcessCore::executor() const {
+    check_own();
     const std::lock_guard lock(mutex_);
     check_open();
-    return executor_;
+    return below(strand_);
+}
+
+asio::any_io_executor ProcessCore::executor_if_alive() const {
+    check_own();
+    const std::lock_guard lock(mutex_);
+    return below(strand_);
 }
 
 std::chrono::milliseconds ProcessCore::timeout_of(const RunOptions& options) const noexcept {
@@ -114,6 +154,7 @@ std::chrono::milliseconds ProcessCore::timeout_of(const RunOptions& options) con
 }
 
 std::shared_ptr<async::CallContext> ProcessCore::make_context(const RunOptions& options) {
+    check_own();
     const Timeouts limits = options.timeouts().over(settings_->timeouts);
     const std::lock_guard lock(mutex_);
     check_open();
@@ -121,6 +162,7 @@ std::shared_ptr<async::CallContext> ProcessCore::make_context(const RunOptions& 
     if (settings_->observer) {
         context->trace().attach(settings_->observer);
         chat_.introduce(context->trace());
+        context->trace().context(context_to_begin_with(options.context()));
     }
     return context;
 }
@@ -128,10 +170,14 @@ std::shared_ptr<async::CallContext> ProcessCore::make_context(const RunOptions& 
 std::shared_ptr<async::CallContext> ProcessCore::make_closing_context(
     std::chrono::milliseconds budget
 ) {
+    check_own();
     const std::lock_guard lock(mutex_);
     check_context();
     auto context = std::make_shared<async::CallContext>(strand_, budget);
-    unregistered_.emplace_back(context);
+    if (!closing_) {
+        closing_ = std::make_unique<Closing>();
+    }
+    closing_->calls.emplace_back(context);
     return context;
 }
 
@@ -143,6 +189,7 @@ std::shared_ptr<ActiveCall> ProcessCore::open_call(
 }
 
 void ProcessCore::enter(const std::shared_ptr<async::CallContext>& context) {
+    check_own();
     const std::lock_guard lock(mutex_);
     check_open();
     active_.insert(context);
@@ -153,8 +200,8 @@ void ProcessCore::leave(const std::shared_ptr<async::CallContext>& context) noex
     {
         const std::lock_guard lock(mutex_);
         active_.erase(context);
-        if (active_.empty()) {
-            idle.swap(idle_);
+        if (active_.empty() && closing_) {
+            idle.swap(closing_->idle);
         }
     }
     for (const std::function<void()>& tell : idle) {
@@ -166,7 +213,10 @@ void ProcessCore::when_idle(std::function<void()> idle) {
     {
         const std::lock_guard lock(mutex_);
         if (!active_.empty()) {
-            idle_.push_back(std::move(idle));
+            if (!closing_) {
+                closing_ = std::make_unique<Closing>();
+            }
+            closing_->idle.push_back(std::move(idle));
             return;
         }
     }
@@ -174,31 +224,46 @@ void ProcessCore::when_idle(std::function<void()> idle) {
 }
 
 std::size_t ProcessCore::begin_close() noexcept {
-    std::vector<std::shared_ptr<async::CallContext>> calls;
+    if (belongs_to_parent()) {
+        return 0;
+    }
     {
         const std::lock_guard lock(mutex_);
         closed_ = true;
-        calls.assign(active_.begin(), active_.end());
     }
-    for (const std::shared_ptr<async::CallContext>& call : calls) {
+    return cancel_calls();
+}
+
+std::size_t ProcessCore::cancel_calls() noexcept {
+    const std::lock_guard lock(mutex_);
+    for (const std::shared_ptr<async::CallContext>& call : active_) {
         call->cancel_from_anywhere(CancelReason::closed);
     }
-    return calls.size();
+    return active_.size();
+}
+
+std::size_t ProcessCore::calls_in_progress() const {
+    const std::lock_guard lock(mutex_);
+    return active_.size();
 }
 
 void ProcessCore::context_shutdown() noexcept {
+    if (belongs_to_parent()) {
+        return;
+    }
     const std::lock_guard lock(mutex_);
     context_dead_ = true;
-    idle_.clear();
     for (const std::shared_ptr<async::CallContext>& call : active_) {
         call->finish();
     }
-    for (const std::weak_ptr<async::CallContext>& closing : unregistered_) {
-        if (const std::shared_ptr<async::CallContext> call = closing.lock()) {
-            call->finish();
+    if (closing_) {
+        closing_->idle.clear();
+        for (const std::weak_ptr<async::CallContext>& closing : closing_->calls) {
+            if (const std::shared_ptr<async::CallContext> call = closing.lock()) {
+                call->finish();
+            }
         }
     }
-    executor_ = asio::any_io_executor();
     strand_ = asio::any_io_executor();
 }
 
@@ -227,11 +292,13 @@ void ProcessCore::spawn(asio::awaitable<void> work) {
 }
 
 History ProcessCore::messages() const {
+    check_own();
     const std::lock_guard lock(mutex_);
     return history_;
 }
 
 ProcessStats ProcessCore::stats() const {
+    check_own();
     const net::HttpCounters& http = chat_.counters();
     ProcessStats stats;
     stats.requests = http.requests.load(std::memory_order_relaxed);
@@ -267,11 +334,14 @@ ChatRequest ProcessCore::request_with(const std::shared_ptr<const Message>& mess
 void ProcessCore::commit(const std::shared_ptr<const Message>& message, const ChatReply& reply) {
     auto answer = std::make_shared<const Message>(reply.message);
     const std::lock_guard lock(mutex_);
+    if (!last_run_) {
+        last_run_ = std::make_unique<LastRun>();
+    }
     history_.reserve(history_.size() + 2);
     history_.push_back(message);
     history_.push_back(std::move(answer));
-    last_usage_ = reply.usage;
-    counted_messages_ = history_.size();
+    last_run_->usage = reply.usage;
+    last_run_->messages = history_.size();
     ++runs_;
 }
 
@@ -287,8 +357,9 @@ bool ProcessCore::reset_if_idle() {
         return false;
     }
     history_.clear();
-    last_usage_ = Usage();
-    counted_messages_ = 0;
+    if (last_run_) {
+        *last_run_ = LastRun();
+    }
     encode_cache_.trim();
     return true;
 }
@@ -298,19 +369,24 @@ void ProcessCore::clear_history() {
     {
         const std::lock_guard lock(mutex_);
         dropped.swap(history_);
-        last_usage_ = Usage();
-        counted_messages_ = 0;
+        if (last_run_) {
+            *last_run_ = LastRun();
+        }
     }
     dropped.clear();
     encode_cache_.trim();
 }
 
 void ProcessCore::count_failure() noexcept {
+    if (belongs_to_parent()) {
+        return;
+    }
     const std::lock_guard lock(mutex_);
     ++failed_runs_;
 }
 
 std::shared_ptr<StreamState> ProcessCore::open_stream() const {
+    check_own();
     const std::lock_guard lock(mutex_);
     std::shared_ptr<StreamState> stream = open_stream_.lock();
     return stream && stream->open() ? stream : nullptr;
@@ -319,40 +395,6 @@ std::shared_ptr<StreamState> ProcessCore::open_stream() const {
 void ProcessCore::set_open_stream(const std::shared_ptr<StreamState>& stream) {
     const std::lock_guard lock(mutex_);
     open_stream_ = stream;
-}
-
-namespace {
-
-/// Most tokenizers need one token for about four bytes of English text; each message has a frame.
-constexpr std::int64_t bytes_per_token = 4;
-constexpr std::int64_t tokens_per_message = 4;
-
-std::int64_t estimate(const Message& message) {
-    return tokens_per_message +
-           static_cast<std::int64_t>(message.to_json().size()) / bytes_per_token;
-}
-
-}  // namespace
-
-TokenCount ProcessCore::estimate_tokens() const {
-    const std::lock_guard lock(mutex_);
-    TokenCount count;
-    std::size_t first = 0;
-    if (last_usage_.reported && counted_messages_ > 0) {
-        // The last answer becomes input of the next request; its reasoning does not.
-        count.source = TokenSource::last_usage;
-        count.input_tokens = last_usage_.input_tokens + last_usage_.output_tokens -
-                             last_usage_.reasoning_tokens;
-        first = counted_messages_;
-    } else if (!settings_->system_prompt.empty()) {
-        count.input_tokens = tokens_per_message +
-                             static_cast<std::int64_t>(settings_->system_prompt.size()) /
-                                 bytes_per_token;
-    }
-    for (std::size_t i = first; i < history_.size(); ++i) {
-        count.input_tokens += estimate(*history_[i]);
-    }
-    return count;
 }
 
 }  // namespace llmproc

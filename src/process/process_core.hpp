@@ -8,6 +8,7 @@
 #include <llmproc/stats.hpp>
 #include "async/call_context.hpp"
 #include "async/fifo_lock.hpp"
+#include "core/fork_guard.hpp"
 #include "net/context_service.hpp"
 #include "process/chat_client.hpp"
 #include "process/process_settings.hpp"
@@ -71,9 +72,20 @@ public:
 
     const ProcessSettings& settings() const noexcept { return *settings_; }
 
-    // From any thread.
+    /// For a handle that dies. Afterwards the last reference may go, in a child after fork() it
+    /// never does: the child's descriptors are closed, everything else is left as the parent's
+    /// threads had it.
+    static void let_go(std::shared_ptr<ProcessCore> core) noexcept;
+    /// Whether this is a child's copy of its parent's process.
+    bool belongs_to_parent() const noexcept { return inherited(generation_); }
+    /// Throws LLMError{forked_process} if it is.
+    void check_own() const { check_not_forked(generation_, "this process"); }
+
+    // From any thread. In a child all that can throw, throw Errc::forked_process.
     /// The executor given at the start. Throws Errc::loop_closed after its context has died.
     boost::asio::any_io_executor executor() const;
+    /// The same of a closed process too; null after its context has died.
+    boost::asio::any_io_executor executor_if_alive() const;
     /// A new call, not registered yet. Throws ProcessClosed, Errc::loop_closed.
     std::shared_ptr<async::CallContext> make_context(const RunOptions& options);
     /// The total limit of a call with these options; the end of time if there is none.
@@ -90,6 +102,9 @@ public:
     void spawn(boost::asio::awaitable<void> work);
     /// Refuses new calls and cancels those in progress. Returns how many those are.
     std::size_t begin_close() noexcept;
+    std::size_t calls_in_progress() const;
+    /// Cancels what is in progress, as `begin_close` does. Returns how much that is.
+    std::size_t cancel_calls() noexcept;
     /// Calls `idle` once no call is in progress, at once if none is.
     void when_idle(std::function<void()> idle);
 
@@ -123,21 +138,30 @@ private:
     void enter(const std::shared_ptr<async::CallContext>& context);
     void leave(const std::shared_ptr<async::CallContext>& context) noexcept;
 
+    /// Thousands of processes may be idle: what most of them never need is made when it is needed.
+    struct Closing {
+        std::vector<std::weak_ptr<async::CallContext>> calls;  ///< Those that close.
+        std::vector<std::function<void()>> idle;               ///< To be told of the end.
+    };
+    struct LastRun {
+        Usage usage;
+        std::size_t messages = 0;  ///< Those that `usage` covers.
+    };
+
+    const unsigned generation_ = fork_generation();
     const std::shared_ptr<const ProcessSettings> settings_;
+    std::shared_ptr<net::ConnectionPool> pool_;  ///< Of the context; for a child that closes it.
     ChatClient chat_;
     async::FifoLock slot_;
     EncodeCache encode_cache_;
 
     mutable std::mutex mutex_;
-    boost::asio::any_io_executor executor_;
     boost::asio::any_io_executor strand_;
     std::unordered_set<std::shared_ptr<async::CallContext>> active_;
-    std::vector<std::weak_ptr<async::CallContext>> unregistered_;  ///< Of closing calls.
-    std::vector<std::function<void()>> idle_;
+    std::unique_ptr<Closing> closing_;  ///< Made when it begins.
     History history_;
     std::weak_ptr<StreamState> open_stream_;
-    Usage last_usage_;                  ///< Of the last run.
-    std::size_t counted_messages_ = 0;  ///< Messages that `last_usage_` covers.
+    std::unique_ptr<LastRun> last_run_;  ///< Null before the first.
     std::uint64_t runs_ = 0;
     std::uint64_t failed_runs_ = 0;
     bool closed_ = false;

@@ -1,6 +1,7 @@
 #include "process/stream_state.hpp"
 
 #include "async/loop_watch.hpp"
+#include "process/blocking_wait.hpp"
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -99,6 +100,9 @@ asio::awaitable<void> StreamState::drained() {
 }
 
 void StreamState::finish(std::exception_ptr error, std::optional<RunResult> result) noexcept {
+    if (inherited(generation_)) {
+        return;
+    }
     std::unique_lock lock(mutex_);
     if (finished_) {
         return;
@@ -132,7 +136,24 @@ bool StreamState::ready(Wait what) {
     return !arrived_.empty();
 }
 
+void StreamState::blocks_on(std::weak_ptr<LoopCore> loop, bool allowed) noexcept {
+    loop_ = std::move(loop);
+    may_block_loops_ = allowed;
+}
+
+void StreamState::check_may_block() const {
+    check_own();
+    if (const std::shared_ptr<LoopCore> loop = loop_.lock()) {
+        loop->check_may_block(may_block_loops_);
+    }
+}
+
 void StreamState::wait(Wait what) {
+    check_own();
+    std::optional<BlockingWait> blocking;
+    if (const std::shared_ptr<LoopCore> loop = loop_.lock()) {
+        blocking.emplace(*loop, call_);
+    }
     std::unique_lock lock(mutex_);
     const auto done = [this, what] { return ready(what); };
     const auto wait = [this, &lock, &done](async::Clock::time_point limit) {
@@ -146,6 +167,7 @@ void StreamState::wait(Wait what) {
 }
 
 bool StreamState::ready_now(Wait what) {
+    check_own();
     const std::lock_guard lock(mutex_);
     return ready(what);
 }
@@ -190,6 +212,7 @@ asio::awaitable<void> StreamState::async_wait_opened() {
 }
 
 std::optional<StreamEvent> StreamState::take() {
+    check_own();
     if (next_ < batch_.size()) {
         return std::move(batch_[next_++]);
     }
@@ -225,6 +248,7 @@ asio::awaitable<std::optional<StreamEvent>> StreamState::async_next() {
 }
 
 RunResult StreamState::result() const {
+    check_own();
     const std::lock_guard lock(mutex_);
     return result_.value_or(RunResult());
 }
@@ -232,6 +256,17 @@ RunResult StreamState::result() const {
 bool StreamState::open() const {
     const std::lock_guard lock(mutex_);
     return !finished_ && !abandoned_;
+}
+
+void StreamState::let_go(std::shared_ptr<StreamState> state) noexcept {
+    if (!state) {
+        return;
+    }
+    if (inherited(state->generation_)) {
+        KeptForParent::keep(std::move(state));
+        return;
+    }
+    state->abandon();
 }
 
 void StreamState::abandon() noexcept {

@@ -6,7 +6,9 @@
 #include <llmproc/stream_event.hpp>
 #include "async/call_context.hpp"
 #include "async/waiter.hpp"
+#include "core/fork_guard.hpp"
 #include "process/chat_client.hpp"
+#include "runtime/loop_core.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -46,7 +48,11 @@ public:
     /// The end; the first one counts.
     void finish(std::exception_ptr error, std::optional<RunResult> result) noexcept;
 
-    // The consumer's side.
+    // The consumer's side. In a child after fork() it throws LLMError{forked_process}.
+    /// Blocking waits of this stream are for `loop`; see RunOptions::allow_blocking_loop.
+    void blocks_on(std::weak_ptr<LoopCore> loop, bool allowed) noexcept;
+    /// Throws WouldDeadlock where the calling thread must not block.
+    void check_may_block() const;
     /// Waits until the answer begins; throws if it does not.
     void wait_opened();
     boost::asio::awaitable<void> async_wait_opened();
@@ -56,6 +62,8 @@ public:
     RunResult result() const;
     /// The consumer is gone: cancels what is left.
     void abandon() noexcept;
+    /// The same for a handle that dies; in a child after fork() the state is kept untouched.
+    static void let_go(std::shared_ptr<StreamState> state) noexcept;
 
     /// Whether the stream still occupies its process.
     bool open() const;
@@ -76,6 +84,9 @@ private:
     void wake_consumer(std::unique_lock<std::mutex> lock) noexcept;
     std::optional<StreamEvent> take();
 
+    void check_own() const { check_not_forked(generation_, "this stream"); }
+
+    const unsigned generation_ = fork_generation();
     const std::shared_ptr<async::CallContext> call_;
     const boost::asio::execution_context* const producer_;  ///< Compared, never used.
     const std::thread::id opener_;
@@ -98,6 +109,8 @@ private:
     std::function<void()> tell_;
 
     // The consumer's alone.
+    std::weak_ptr<LoopCore> loop_;
+    bool may_block_loops_ = false;
     StreamEvents batch_;
     std::size_t next_ = 0;
 };

@@ -1,10 +1,15 @@
 #include <llmproc/sync_process.hpp>
 #include "async/loop_watch.hpp"
 #include "async/spawn.hpp"
+#include "core/fork_guard.hpp"
+#include "core/log_line.hpp"
+#include "process/blocking_wait.hpp"
+#include "process/loop_members.hpp"
 #include "process/operations.hpp"
 #include "process/process_core.hpp"
 #include "process/start.hpp"
 #include "process/stream_state.hpp"
+#include "runtime/interrupt_scope.hpp"
 #include "runtime/loop_core.hpp"
 #include "runtime/sync_call.hpp"
 
@@ -12,7 +17,9 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -23,17 +30,13 @@ using async::Clock;
 
 namespace {
 
-void refuse_on_loops() {
-    if (LoopCore::on_any_loop()) {
-        throw WouldDeadlock("a blocking call on an event loop's own thread would never end; "
-                            "use AsyncLLMProcess and co_await there");
-    }
-}
-
-Clock::time_point stuck_loop_bound(std::chrono::milliseconds total) {
+Clock::time_point stuck_loop_bound(
+    std::chrono::milliseconds total,
+    std::chrono::milliseconds grace
+) {
     const Clock::time_point deadline = async::after(total);
-    const bool endless = deadline > Clock::time_point::max() - stuck_loop_grace;
-    return endless ? Clock::time_point::max() : deadline + stuck_loop_grace;
+    const bool endless = deadline > Clock::time_point::max() - grace;
+    return endless ? Clock::time_point::max() : deadline + grace;
 }
 
 /// How a blocking call ended.
@@ -43,21 +46,30 @@ struct Ending {
 };
 
 /// Runs a call on the loop and blocks until it has ended there. A loop that is stuck in a handler
-/// is given up a while after the deadline; the call then ends without its caller.
+/// is given up `grace` after the deadline; the call then ends without its caller.
 Ending block_on(
     LoopCore& loop,
     const std::shared_ptr<async::CallContext>& context,
     std::function<asio::awaitable<void>()> body,
-    std::chrono::milliseconds total
+    std::chrono::milliseconds total,
+    std::chrono::milliseconds grace,
+    bool interruptible
 ) {
     auto call = std::make_shared<SyncCall>();
-    auto start = [call, context = context, body = std::move(body)]() mutable {
-        async::spawn(std::move(context), body(), [call](std::exception_ptr error) {
-            call->finish(std::move(error));
-        });
+    auto end = std::make_shared<CallEnd>(call);
+    auto start = [end = std::move(end), context = context, body = std::move(body)]() mutable {
+        try {
+            async::spawn(context, body(), [end](std::exception_ptr error) {
+                end->tell(std::move(error));
+            });
+        } catch (...) {
+            context->finish();
+            end->tell(std::current_exception());
+        }
     };
+    const BlockingWait blocking(loop, interruptible ? context : nullptr);
     loop.submit(call, context->executor(), std::move(start));
-    const Clock::time_point bound = stuck_loop_bound(total);
+    const Clock::time_point bound = stuck_loop_bound(total, grace);
     const bool endless = bound == Clock::time_point::max();
     const auto wait = [&call](Clock::time_point limit) { return call->wait_until(limit); };
     const bool ended = endless ? async::wait_while_loop_lives(*context, wait) : wait(bound);
@@ -72,18 +84,6 @@ Ending block_on(
     return ending;
 }
 
-/// Ends a blocking stream with its loop.
-class StreamWaiter final : public LoopWaiter {
-public:
-    explicit StreamWaiter(std::shared_ptr<StreamState> state) noexcept : state_(std::move(state)) {}
-    void loop_ended(std::exception_ptr error) noexcept override {
-        state_->finish(std::move(error), std::nullopt);
-    }
-
-private:
-    std::shared_ptr<StreamState> state_;
-};
-
 }  // namespace
 
 class SyncLLMProcess::Impl {
@@ -91,12 +91,31 @@ public:
     Impl(EventLoop loop, bool private_loop, std::shared_ptr<ProcessCore> process)
         : core(std::move(process)),
           loop_(std::move(loop)),
-          private_loop_(private_loop) {}
+          private_loop_(private_loop),
+          end_(std::make_shared<ProcessEnd>(core)) {
+        loop_->core()->link(end_, [] {});
+    }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
-    ~Impl() { close(std::chrono::milliseconds(2'000)); }
+    ~Impl() {
+        if (core->belongs_to_parent()) {
+            // Its thread and its locks are the parent's: nothing can be joined here.
+            KeptForParent::keep(std::move(loop_));
+            ProcessCore::let_go(core);
+            return;
+        }
+        const ShutdownReport report = close(std::chrono::milliseconds(2'000));
+        if (report.cancelled_calls != 0 && !closed_by_name_) {
+            log_line(
+                LogLevel::warning,
+                "a process was destroyed without close(): cancelled " +
+                    std::to_string(report.cancelled_calls) + " of its calls, streams and tasks"
+            );
+        }
+    }
 
     EventLoop loop() const {
+        core->check_own();
         const std::lock_guard lock(mutex_);
         if (!loop_) {
             throw ProcessClosed();
@@ -106,12 +125,18 @@ public:
 
     /// Makes a call and runs it to its end; the loop stays alive meanwhile.
     template <typename Make>
-    auto wait_for(std::chrono::milliseconds total, Make make) {
-        refuse_on_loops();
+    auto wait_for(const RunOptions& options, Make make) {
         const EventLoop alive = loop();
+        check_may_block(alive, options);
         auto operation = make();
-        const Ending ending =
-            block_on(*alive.core(), operation.context, std::move(operation.body), total);
+        const Ending ending = block_on(
+            *alive.core(),
+            operation.context,
+            std::move(operation.body),
+            core->timeout_of(options),
+            stuck_loop_grace,
+            true
+        );
         if (ending.error) {
             std::rethrow_exception(
                 ending.lost ? ending.error : annotated(ending.error, operation.outcome->note)
@@ -132,33 +157,33 @@ public:
     }
 
     SyncStream stream(Message message, const RunOptions& options) {
-        refuse_on_loops();
-        refuse_reentry();
         const EventLoop alive = loop();
+        check_may_block(alive, options);
+        refuse_reentry();
         StreamOperation operation =
             make_stream(core, std::move(message), options, WhenStreaming::wait);
+        operation.state->blocks_on(alive.core(), options.allow_blocking_loop());
         SyncStream stream(operation.state);
-        auto start = [context = operation.context, body = std::move(operation.body)]() mutable {
-            async::spawn(std::move(context), body(), [](const std::exception_ptr&) {
-                // The body has told the stream's state how it ended.
-            });
-        };
+        std::function<void()> start = stream_start(operation);
         auto waiter = std::make_shared<StreamWaiter>(operation.state);
-        operation.state->when_finished([loop = std::weak_ptr(alive.core()), waiter] {
-            if (const std::shared_ptr<LoopCore> live = loop.lock()) {
-                live->forget(*waiter);
-            }
-        });
+        operation.state->when_finished([waiter] { waiter->leave_loop(); });
         alive.core()->submit(waiter, operation.context->executor(), std::move(start));
         operation.state->wait_opened();
         return stream;
     }
 
+    ShutdownReport close_by_name(std::chrono::milliseconds budget) {
+        closed_by_name_ = true;
+        return close(budget);
+    }
+
     ShutdownReport close(std::chrono::milliseconds budget) {
+        core->check_own();
         const Clock::time_point begin = Clock::now();
         ShutdownReport report;
         if (LoopCore::on_any_loop()) {
             // Waiting here could deadlock: everything is cancelled, the rest happens by itself.
+            end_->leave_loop();
             report.cancelled_calls = core->begin_close();
             const std::lock_guard lock(mutex_);
             loop_.reset();
@@ -173,14 +198,18 @@ public:
         if (!alive) {
             return report_;
         }
+        end_->leave_loop();
         report_.cancelled_calls = core->begin_close();
         report_.drained = drain(*alive->core(), budget);
+        report_.abandoned = report_.drained ? 0 : core->calls_in_progress();
         if (private_loop_) {
             const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
                 Clock::now() - begin
             );
             const ShutdownReport ended = alive->shutdown(std::max(budget - spent, spent.zero()));
             report_.drained = report_.drained && ended.drained;
+            report_.cancelled_tasks = ended.cancelled_tasks;
+            report_.abandoned += ended.abandoned;
         }
         report_.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
             Clock::now() - begin
@@ -191,11 +220,18 @@ public:
     const std::shared_ptr<ProcessCore> core;
 
 private:
+    static void check_may_block(const EventLoop& loop, const RunOptions& options) {
+        loop.core()->check_may_block(options.allow_blocking_loop());
+        throw_if_interrupted();
+    }
+
     bool drain(LoopCore& loop, std::chrono::milliseconds budget) const {
         try {
             Operation<Nothing> operation = make_close(core, budget);
+            // The budget is all the time there is, also if the loop is stuck.
+            const auto none = std::chrono::milliseconds::zero();
             const Ending ending =
-                block_on(loop, operation.context, std::move(operation.body), budget);
+                block_on(loop, operation.context, std::move(operation.body), budget, none, false);
             return !ending.error;
         } catch (const LLMError&) {
             // A timeout or a loop that has ended already: reported as not drained.
@@ -205,8 +241,10 @@ private:
 
     mutable std::mutex mutex_;
     std::mutex closing_;
+    std::atomic<bool> closed_by_name_{false};
     std::optional<EventLoop> loop_;
     const bool private_loop_;
+    const std::shared_ptr<ProcessEnd> end_;
     ShutdownReport report_;
 };
 
@@ -241,7 +279,7 @@ RunResult SyncLLMProcess::run(std::string prompt, RunOptions options) {
 RunResult SyncLLMProcess::run(Message message, RunOptions options) {
     Impl& self = impl();
     self.refuse_reentry();
-    return self.wait_for(self.core->timeout_of(options), [&] {
+    return self.wait_for(options, [&] {
         return make_run(self.core, std::move(message), options, WhenStreaming::wait);
     });
 }
@@ -256,16 +294,14 @@ SyncStream SyncLLMProcess::stream(Message message, RunOptions options) {
 
 ChatReply SyncLLMProcess::complete(ChatRequest request, RunOptions options) {
     Impl& self = impl();
-    return self.wait_for(self.core->timeout_of(options), [&] {
+    return self.wait_for(options, [&] {
         return make_complete(self.core, std::move(request), options);
     });
 }
 
 TokenCount SyncLLMProcess::count_tokens(RunOptions options) {
     Impl& self = impl();
-    return self.wait_for(self.core->timeout_of(options), [&] {
-        return make_count_tokens(self.core, options);
-    });
+    return self.wait_for(options, [&] { return make_count_tokens(self.core, options); });
 }
 
 History SyncLLMProcess::messages() const {
@@ -275,9 +311,7 @@ History SyncLLMProcess::messages() const {
 void SyncLLMProcess::reset() {
     Impl& self = impl();
     self.refuse_reentry();
-    self.wait_for(self.core->timeout_of(RunOptions()), [&] {
-        return make_reset(self.core, WhenStreaming::wait);
-    });
+    self.wait_for(RunOptions(), [&] { return make_reset(self.core, WhenStreaming::wait); });
 }
 
 ProcessStats SyncLLMProcess::stats() const {
@@ -290,7 +324,7 @@ void SyncLLMProcess::spawn(asio::awaitable<void> work) {
 }
 
 ShutdownReport SyncLLMProcess::close(std::chrono::milliseconds budget) {
-    return impl().close(budget);
+    return impl().close_by_name(budget);
 }
 
 asio::any_io_executor SyncLLMProcess::get_executor() const {
@@ -311,16 +345,14 @@ SyncStream& SyncStream::operator=(SyncStream&& other) noexcept {
 }
 
 SyncStream::~SyncStream() {
-    if (state_) {
-        state_->abandon();
-    }
+    StreamState::let_go(std::move(state_));
 }
 
 std::optional<StreamEvent> SyncStream::next() {
     if (!state_) {
         throw LLMError(Errc::invalid_handle, "this stream was moved from");
     }
-    refuse_on_loops();
+    state_->check_may_block();
     return state_->next();
 }
 

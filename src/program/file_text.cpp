@@ -30,7 +30,7 @@ std::string read_file_text(const std::filesystem::path& path, std::string& probl
         return std::string();
     };
     errno = 0;
-    const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
+    const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
     if (!file) {
         return fail(errno);
     }

@@ -51,19 +51,25 @@ void check_passphrase_variable(const ProgramSettings& program) {
 
 /// Resolves what a check of the file leaves open: the key, and the codec by its name.
 std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& program) {
-    auto settings = std::make_shared<ProcessSettings>();
-    settings->codec = find_codec(program.profile->codec);
-    if (settings->codec == nullptr) {
+    const Codec* const codec = find_codec(program.profile->codec);
+    if (codec == nullptr) {
         throw LLMError(
             Errc::internal,
             "the provider '" + program.profile->name + "' names no known protocol: report this"
         );
     }
     check_passphrase_variable(program);
+    Secret key = resolve_key(program.key, environment_variable);
+    std::shared_ptr<const ProcessSettings> last = program.started.get();
+    if (last && last->codec == codec && last->endpoint.api_key.reveal() == key.reveal()) {
+        return last;
+    }
+    auto settings = std::make_shared<ProcessSettings>();
+    settings->codec = codec;
     settings->endpoint.provider = program.profile->name;
     settings->endpoint.base_url = program.base_url;
     settings->endpoint.model = program.model;
-    settings->endpoint.api_key = resolve_key(program.key, environment_variable);
+    settings->endpoint.api_key = std::move(key);
     settings->endpoint.quirks = program.profile->quirks;
     settings->system_prompt = program.system_prompt;
     settings->params = program.params;
@@ -72,6 +78,7 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
     settings->timeouts = program.timeouts;
     settings->retry = program.retry;
     settings->observer = program.observer;
+    program.started.keep(settings);
     return settings;
 }
 

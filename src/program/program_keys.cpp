@@ -203,7 +203,8 @@ const std::string& variable_name(const ConfigField& field, const std::string& pr
 }
 
 const std::vector<KeyRow>& key_rows() {
-    static const std::vector<KeyRow> all = [] {
+    // Never destroyed: programs may be read while statics are.
+    static const auto* const all = new std::vector<KeyRow>([] {
         std::vector<KeyRow> rows;
         for (auto* const part :
              {model_rows,
@@ -217,8 +218,8 @@ const std::vector<KeyRow>& key_rows() {
             rows.insert(rows.end(), some.begin(), some.end());
         }
         return rows;
-    }();
-    return all;
+    }());
+    return *all;
 }
 
 }  // namespace llmproc

@@ -7,6 +7,7 @@
 #include <llmproc/observer.hpp>
 #include <llmproc/provider.hpp>
 #include <llmproc/timeouts.hpp>
+#include "core/last_made.hpp"
 #include "net/net_settings.hpp"
 #include "wire/retry_policy.hpp"
 
@@ -16,6 +17,8 @@
 #include <string>
 
 namespace llmproc {
+
+struct ProcessSettings;
 
 /// Where the key comes from; it is read at start, so that a check of the file needs no secret.
 struct KeySource {
@@ -42,6 +45,7 @@ struct ProgramSettings {
     Timeouts timeouts = Timeouts::defaults();
     wire::RetryPolicy retry;
     std::shared_ptr<Observer> observer;  ///< Set by `LLMProgram::with_observer`.
+    LastMade<ProcessSettings> started;   ///< What its processes share while the key is the same.
 };
 
 }  // namespace llmproc

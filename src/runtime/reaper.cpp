@@ -1,7 +1,8 @@
 #include "runtime/reaper.hpp"
 
+#include "core/fork_guard.hpp"
+
 #include <algorithm>
-#include <cstdlib>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -47,25 +48,23 @@ void join_ended(Graveyard& yard, milliseconds budget) {
     }
 }
 
-/// Leaked on purpose: loops may end during static destruction.
-Graveyard& graveyard() {
-    static auto* const yard = [] {
-        std::atexit([] { join_ended(graveyard(), milliseconds(2000)); });
-        return new Graveyard;
-    }();
-    return *yard;
-}
+/// A child has none of the parent's threads.
+constinit PerProcess<Graveyard> graveyard;
 
 }  // namespace
 
 void bury(std::thread thread, EndsWithin ends) {
-    Graveyard& yard = graveyard();
+    Graveyard& yard = graveyard.get();
     const std::lock_guard lock(yard.mutex);
     yard.threads.push_back(Buried{std::move(thread), std::move(ends)});
 }
 
 void reap() noexcept {
-    join_ended(graveyard(), milliseconds(0));
+    reap_within(milliseconds(0));
+}
+
+void reap_within(milliseconds budget) noexcept {
+    join_ended(graveyard.get(), budget);
 }
 
 }  // namespace llmproc

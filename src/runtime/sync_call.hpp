@@ -2,7 +2,7 @@
 /// The shared state of one blocking call: the caller waits here until the loop has an outcome.
 #pragma once
 
-#include "runtime/loop_waiter.hpp"
+#include "runtime/loop_member.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -16,7 +16,7 @@ namespace llmproc {
 ///
 /// A condition variable on purpose: semaphores and atomic waits of libstdc++ 12 yield the processor
 /// before they sleep, which costs a whole time slice on a busy core.
-class SyncCall final : public LoopWaiter {
+class SyncCall final : public LoopMember {
 public:
     /// The call itself has ended; an earlier end of the loop prevails.
     void finish(std::exception_ptr error) noexcept { end(std::move(error), false); }

@@ -13,6 +13,9 @@
 #if defined(__linux__)
 #include <pthread.h>
 #endif
+#if !defined(_WIN32)
+#include <fcntl.h>
+#endif
 
 #include <future>
 #include <stdexcept>
@@ -37,9 +40,18 @@ std::string host_in_url(const std::string& host) {
     return host.find(':') == std::string::npos ? host : "[" + host + "]";
 }
 
+/// Asio makes sockets that an executed program inherits.
+void keep_from_executed_programs(tcp::acceptor::native_handle_type socket) {
+#if !defined(_WIN32)
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg): fcntl is what it is
+    ::fcntl(socket, F_SETFD, FD_CLOEXEC);
+#endif
+}
+
 tcp::acceptor listen_on(asio::io_context& context, const tcp::endpoint& endpoint) {
     tcp::acceptor acceptor(context);
     acceptor.open(endpoint.protocol());
+    keep_from_executed_programs(acceptor.native_handle());
     if (endpoint.protocol() == tcp::v6()) {
         acceptor.set_option(asio::ip::v6_only(true));
     }
@@ -177,6 +189,7 @@ void ScriptedServer::Impl::on_accept(tcp::acceptor& acceptor, error_code ec, tcp
         ++core.stats.open_connections;
         core.changed.notify_all();
     }
+    keep_from_executed_programs(socket.native_handle());
     const int id = core.next_connection_id++;
     auto connection = std::make_shared<Connection>(core, std::move(socket), id);
     core.connections.emplace(id, connection);

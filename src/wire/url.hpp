@@ -25,6 +25,8 @@ public:
     /// The query, percent-encoded as given, without "?".
     const std::string& query() const noexcept { return query_; }
 
+    friend bool operator==(const Url&, const Url&) = default;
+
     /// scheme://host:port, always with the port: equal origins have equal texts.
     std::string origin() const;
     /// For the Host header: the port only if it is not the scheme's own.

@@ -1,5 +1,6 @@
 #include <llmproc/testing/openai.hpp>
-#include "integration/fault_bed.hpp"
+#include "support/fault_bed.hpp"
+#include "support/local_server.hpp"
 #include "support/resources.hpp"
 #include "support/test_program.hpp"
 
@@ -104,7 +105,10 @@ void close_while_idle(FaultBed& bed) {
 
 std::vector<Fault> connection_faults() {
     return {
-        retried("refused", [](FaultBed& bed) { bed.resolver->point_to(bed.closed_port()); }),
+        retried(
+            "refused",
+            [](FaultBed& bed) { bed.resolver->point_to(refusing_address().port()); }
+        ),
         stalling(
             "black_hole",
             Stage::connect,

@@ -141,24 +141,8 @@ TEST(LifecycleTest, AStartThatFailsLeavesNothingBehind) {
 std::optional<SyncLLMProcess> at_namespace_scope;
 std::optional<SyncStream> stream_at_namespace_scope;
 
-/// OpenSSL cleans up at exit, before objects of namespace scope that are older than its first use
-/// are destroyed; it then cannot free what it kept for threads that end later.
-bool openssl_leaks_at_exit = false;
-
-}  // namespace
-}  // namespace llmproc
-
-/// Asked by LeakSanitizer when the program ends.
-extern "C" int __lsan_is_turned_off() {  // NOLINT: the name is LeakSanitizer's
-    return llmproc::openssl_leaks_at_exit ? 1 : 0;
-}
-
-namespace llmproc {
-namespace {
-
 /// The rest of a program whose processes nobody closes; ends it as `return` from main would.
 [[noreturn]] void end_with_open_processes() {
-    openssl_leaks_at_exit = true;
     // Outlives its clients, as a server elsewhere would.
     auto* const server = new ScriptedServer;  // NOLINT(cppcoreguidelines-owning-memory)
     server->handle(openai_chat_echo);

@@ -2,6 +2,7 @@
 #include <llmproc/testing/reply.hpp>
 #include "net/tls_context.hpp"
 #include "net_support.hpp"
+#include "support/local_server.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 
@@ -11,6 +12,7 @@ namespace llmproc::net::test {
 namespace {
 
 using llmproc::testing::CertificateOptions;
+using llmproc::testing::refusing_address;
 using NetConnectTest = NetTest;
 
 class StuckResolver final : public Resolver {
@@ -31,12 +33,6 @@ public:
 private:
     Addresses addresses_;
 };
-
-std::uint16_t refused_port() {
-    asio::io_context io;
-    asio::ip::tcp::acceptor taken(io, {asio::ip::address_v4::loopback(), 0});
-    return taken.local_endpoint().port();
-}
 
 void expect_tls_error(
     const std::shared_ptr<Exchange>& done,
@@ -134,7 +130,9 @@ TEST_F(NetConnectTest, RefusesPlainHttpBeyondLoopback) {
 }
 
 TEST_F(NetConnectTest, ReportsARefusedConnection) {
-    const auto url = wire::Url::parse("http://127.0.0.1:" + std::to_string(refused_port()));
+    const auto url = wire::Url::parse(
+        "http://127.0.0.1:" + std::to_string(refusing_address().port())
+    );
     const auto done = exchange(std::make_shared<HttpClient>(url, std::make_shared<NetSettings>()));
     EXPECT_EQ(errc_of(done->error), Errc::connect_failed);
     EXPECT_NE(text_of(done->error).find("refused"), std::string::npos);
@@ -145,8 +143,8 @@ TEST_F(NetConnectTest, TriesTheAddressesInOrder) {
     ScriptedServer server(ServerOptions().https(false).host("127.0.0.1"));
     server.default_reply(Reply::json("{}"));
     Addresses addresses;
-    addresses.emplace_back(asio::ip::address_v4::loopback(), refused_port());
-    addresses.emplace_back(asio::ip::address_v6::loopback(), refused_port());
+    addresses.push_back(refusing_address());
+    addresses.push_back(refusing_address("127.0.0.2"));
     addresses.emplace_back(asio::ip::address_v4::loopback(), server.port());
     const auto settings = std::make_shared<NetSettings>();
     settings->allow_insecure_http = true;

@@ -3,6 +3,7 @@
 #include <llmproc/testing/reply.hpp>
 #include "net/caching_resolver.hpp"
 #include "net_support.hpp"
+#include "support/local_server.hpp"
 #include "support/recording_observer.hpp"
 #include "support/resources.hpp"
 
@@ -25,6 +26,7 @@ namespace {
 
 using asio::ip::tcp;
 using llmproc::testing::RecordingObserver;
+using llmproc::testing::refusing_address;
 using llmproc::testing::Resources;
 
 /// An address that swallows connection requests: a listener whose queue is full, so that Linux
@@ -86,12 +88,6 @@ public:
     }
     std::vector<ResolveHandler> held;
 };
-
-/// An address of 127.0.0.0/8 where nobody listens.
-tcp::endpoint refusing(const std::string& host = "127.0.0.1") {
-    asio::io_context io;
-    return tcp::acceptor(io, {asio::ip::make_address(host), 0}).local_endpoint();
-}
 
 class NetRaceTest : public NetTest {
 protected:
@@ -165,7 +161,7 @@ TEST_F(NetRaceTest, ARefusalStartsTheNextAttemptAtOnce) {
     constexpr int refusals = 60;
     Addresses addresses;
     for (int i = 1; i <= refusals; ++i) {
-        addresses.push_back(refusing("127.0.1." + std::to_string(i)));
+        addresses.push_back(refusing_address("127.0.1." + std::to_string(i)));
     }
     addresses.push_back(good());
     const auto client = client_for(resolver_for(addresses));
@@ -174,7 +170,9 @@ TEST_F(NetRaceTest, ARefusalStartsTheNextAttemptAtOnce) {
 }
 
 TEST_F(NetRaceTest, AllRefusedNamesTheFirstAndForgetsTheHost) {
-    const auto resolver = resolver_for({refusing("127.0.0.4"), refusing("127.0.0.5")});
+    const auto resolver = resolver_for(
+        {refusing_address("127.0.0.4"), refusing_address("127.0.0.5")}
+    );
     const auto started = start(io.get_executor(), client_for(resolver), post());
     const auto observer = observe(*started);
     run();
@@ -356,7 +354,7 @@ TEST_F(NetRaceTest, ErrorsOfTheFirstHopNameTheProxy) {
     const auto lost = exchange(std::make_shared<HttpClient>(base, settings, unknown));
     EXPECT_EQ(errc_of(lost->error), Errc::resolve_failed);
     EXPECT_EQ(unknown->hosts, std::vector<std::string>{"proxy.example"});
-    const auto closed = resolver_for({refusing("127.0.0.4")});
+    const auto closed = resolver_for({refusing_address("127.0.0.4")});
     const auto refused = exchange(std::make_shared<HttpClient>(base, settings, closed));
     EXPECT_EQ(errc_of(refused->error), Errc::connect_failed);
     EXPECT_EQ(closed->forgotten, std::vector<std::string>{"proxy.example"});
@@ -372,7 +370,7 @@ TEST_F(NetRaceTest, ErrorsOfTheFirstHopNameTheProxy) {
 TEST_F(NetRaceTest, CancelsFromOtherThreadsHitTheRaceAnywhere) {
     const BlackHole hole;
     constexpr std::size_t count = 200;
-    const auto client = client_for(resolver_for({refusing(), hole.address(), good()}));
+    const auto client = client_for(resolver_for({refusing_address(), hole.address(), good()}));
     const Resources before = Resources::now();
     std::vector<std::shared_ptr<Exchange>> calls;
     for (std::size_t i = 0; i < count; ++i) {

@@ -3,8 +3,8 @@
 #include <llmproc/testing/scripted_server.hpp>
 #include "core/environment.hpp"
 #include "integration/observer_support.hpp"
-#include "integration/parity_support.hpp"
 #include "support/local_server.hpp"
+#include "support/parity_support.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/co_spawn.hpp>

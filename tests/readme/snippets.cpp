@@ -75,6 +75,21 @@ asio::awaitable<void> classify(llmproc::AsyncLLMProcess& process, std::string te
     std::cout << text << ": " << reply.text() << '\n';
 }
 
+asio::awaitable<int> total_tokens(llmproc::LLMProgram program) {
+    llmproc::AsyncLLMProcess process = co_await program.start();
+    auto [english, french] = co_await llmproc::when_all(
+        process.complete(llmproc::ChatRequest("Hello!")),
+        process.complete(llmproc::ChatRequest("Bonjour!"))
+    );
+    co_return static_cast<int>(english.usage.total_tokens + french.usage.total_tokens);
+}
+
+void one_loop(const llmproc::LLMProgram& program) {
+    int tokens = llmproc::run_sync(total_tokens(program));  // blocking code, one persistent loop
+
+    require(tokens > 0, "both were answered");
+}
+
 void errors(llmproc::SyncLLMProcess& process) {
     try {
         process.run("Hello!", llmproc::RunOptions().timeout(30s));
@@ -262,6 +277,7 @@ void run_snippets(const std::string& ten_lines, const std::string& getting_start
     run(context, safe_on_gcc12(process));
     own_threads(program);
     shared_loop(program);
+    one_loop(program);
     your_tests();
 
     llmproc::SyncLLMProcess sync = program.start_sync();

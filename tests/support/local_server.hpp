@@ -5,6 +5,9 @@
 #include "support/child_process.hpp"
 #include "support/test_program.hpp"
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -18,10 +21,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <mutex>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace llmproc::testing {
 
@@ -81,6 +88,11 @@ public:
         }
         return ntohs(address.sin_port);
     }
+    /// Whether the port was free; it is this socket's then.
+    bool bind(std::uint16_t port) {
+        sockaddr_in address = loopback(port);
+        return ::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    }
     bool connect(std::uint16_t port) {
         sockaddr_in address = loopback(port);
         return ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
@@ -127,9 +139,34 @@ private:
     int fd_;
 };
 
+/// A port for a program that is started next. Not one of those that the system hands out: another
+/// test that runs beside this one, a server or a client, would get it before that program does.
 inline std::uint16_t free_port() {
-    LoopbackSocket socket;
-    return socket.bind();
+    std::random_device random;
+    std::uniform_int_distribution<int> below_ephemeral(12'000, 32'000);
+    for (int attempt = 0; attempt < 1000; ++attempt) {
+        const auto port = static_cast<std::uint16_t>(below_ephemeral(random));
+        if (LoopbackSocket().bind(port)) {
+            return port;
+        }
+    }
+    throw std::runtime_error("no free port on 127.0.0.1");
+}
+
+/// An address where nobody listens: bound, so that no other test's server gets it, and never given
+/// back while the program runs.
+inline boost::asio::ip::tcp::endpoint refusing_address(const std::string& host = "127.0.0.1") {
+    using boost::asio::ip::tcp;
+    static std::mutex mutex;
+    static boost::asio::io_context context;
+    static std::map<std::string, tcp::socket> held;
+    const std::lock_guard lock(mutex);
+    const auto found = held.find(host);
+    if (found != held.end()) {
+        return found->second.local_endpoint();
+    }
+    tcp::socket socket(context, tcp::endpoint(boost::asio::ip::make_address(host), 0));
+    return held.emplace(host, std::move(socket)).first->second.local_endpoint();
 }
 
 /// Waits until the server accepts connections. Throws with its own words when it does not.

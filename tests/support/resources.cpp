@@ -36,6 +36,17 @@ Resources settled(const Resources& expected, std::chrono::milliseconds limit) {
     return held;
 }
 
+std::size_t threads_named(const std::string& prefix) {
+    std::size_t count = 0;
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::ifstream file(thread.path() / "comm");
+        std::string name;
+        std::getline(file, name);
+        count += name.starts_with(prefix) ? 1U : 0U;
+    }
+    return count;
+}
+
 bool needs_descriptors_itself() {
     // Part of UBSan's library, if this program is linked with it.
     return ::dlsym(RTLD_DEFAULT, "__ubsan_handle_dynamic_type_cache_miss") != nullptr;

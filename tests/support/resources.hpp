@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <ostream>
+#include <string>
 
 namespace llmproc::testing {
 
@@ -23,6 +24,9 @@ struct Resources {
 /// The resources once they are `expected`, or when the time is over. A joined thread stays in
 /// /proc for a moment, so one look is not enough.
 Resources settled(const Resources& expected, std::chrono::milliseconds limit);
+
+/// Threads of this process whose names begin so, as /proc has them.
+std::size_t threads_named(const std::string& prefix);
 
 /// Resident memory in bytes.
 std::size_t resident_bytes();

@@ -72,9 +72,10 @@ TEST(ErrorTest, CodesMatchExactlyTheirConditions) {
           Errc::conflict,
           Errc::rate_limited,
           Errc::server_error,
-          Errc::overloaded}},
+          Errc::overloaded,
+          Errc::queue_full}},
         {Condition::timeout, {Errc::timeout}},
-        {Condition::cancelled, {Errc::cancelled, Errc::process_closed}},
+        {Condition::cancelled, {Errc::cancelled, Errc::process_closed, Errc::interrupted}},
         {Condition::rate_limited, {Errc::rate_limited}},
         {Condition::authentication,
          {Errc::missing_api_key, Errc::authentication_failed, Errc::permission_denied}},
@@ -86,7 +87,12 @@ TEST(ErrorTest, CodesMatchExactlyTheirConditions) {
           Errc::not_found,
           Errc::invalid_argument,
           Errc::not_supported}},
-        {Condition::closed, {Errc::process_closed, Errc::loop_closed, Errc::loop_died}},
+        {Condition::closed,
+         {Errc::process_closed,
+          Errc::loop_closed,
+          Errc::loop_died,
+          Errc::loop_stopped,
+          Errc::queue_closed}},
     };
     for (const auto& [condition, members] : table) {
         for (int value = 1; value <= last_code; ++value) {

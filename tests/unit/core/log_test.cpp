@@ -1,3 +1,4 @@
+#include <llmproc/context_map.hpp>
 #include <llmproc/log.hpp>
 #include "core/log_line.hpp"
 
@@ -101,6 +102,45 @@ TEST_F(LogTest, ThreadsMayLogWhileTheSinkChanges) {
         thread.join();
     }
     EXPECT_EQ(lines, 2000);
+}
+
+TEST_F(LogTest, ALoggerPutsItsNameBeforeAndTheContextBehind) {
+    std::vector<std::pair<LogLevel, std::string>> lines;
+    set_log_sink(LogLevel::debug, [&](LogLevel level, std::string_view text) {
+        lines.emplace_back(level, text);
+    });
+    const Logger logger("heartbeat");
+    logger.debug("no context");
+    {
+        const ContextScope scope(
+            ContextMap().with("task", "heartbeat").with("secret", 5).with("trace", "7")
+        );
+        logger.info("alive");
+        logger.warning("two\nlines\x1b[0m");
+        log_line(LogLevel::error, "from inside");
+    }
+    Logger("").error("after");
+    const std::vector<std::pair<LogLevel, std::string>> expected = {
+        {LogLevel::debug, "heartbeat: no context"},
+        {LogLevel::info, "heartbeat: alive [task=heartbeat trace=7]"},
+        {LogLevel::warning, "heartbeat: two lines [0m [task=heartbeat trace=7]"},
+        {LogLevel::error, "from inside [task=heartbeat trace=7]"},
+        {LogLevel::error, "after"}};
+    EXPECT_EQ(lines, expected);
+    EXPECT_EQ(logger.name(), "heartbeat");
+}
+
+TEST_F(LogTest, ALoggerBelowTheMinimumIsSilentAndNeverThrows) {
+    int calls = 0;
+    set_log_sink(LogLevel::warning, [&](LogLevel, std::string_view) {
+        ++calls;
+        throw std::runtime_error("sink");
+    });
+    const Logger logger("x");
+    logger.info("no");
+    EXPECT_EQ(calls, 0);
+    logger.error("yes");
+    EXPECT_EQ(calls, 1);
 }
 
 TEST_F(LogTest, LevelsHaveNames) {

@@ -1,7 +1,7 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
-#include "integration/parity_support.hpp"
+#include "support/parity_support.hpp"
 #include "support/test_program.hpp"
 
 #include <gtest/gtest.h>
@@ -306,7 +306,7 @@ Method stream_and_next(std::string& events) {
             }};
 }
 
-TEST_P(ParityTest, MethodsThatSend) {
+TEST_P(ParityTest, A1_11_MethodsThatSend) {
     for (const Method& method : methods_that_send()) {
         const bool by_stop = GetParam().kind == Answer::Kind::stopped ||
                              GetParam().kind == Answer::Kind::stop_before;
@@ -316,7 +316,7 @@ TEST_P(ParityTest, MethodsThatSend) {
     }
 }
 
-TEST_P(ParityTest, EventsOfAStream) {
+TEST_P(ParityTest, A1_11_EventsOfAStream) {
     std::string events;
     const Method method = stream_and_next(events);
     const Observed blocking = observe(method, testing::sync_subject(program()));
@@ -340,7 +340,7 @@ INSTANTIATE_TEST_SUITE_P(Breaks, ParityTest, ::testing::ValuesIn(broken_connecti
 /// The calls that ask the server nothing, on an open and on a closed process.
 class LocalParityTest : public ParityTest {};
 
-TEST_P(LocalParityTest, MethodsThatDoNotSend) {
+TEST_P(LocalParityTest, A1_11_MethodsThatDoNotSend) {
     for (const Method& method : methods_that_do_not_send()) {
         compare(method);
     }

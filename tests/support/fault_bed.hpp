@@ -60,8 +60,6 @@ public:
 
     /// A server that answers as it is told; certificate for server.test unless options say more.
     ScriptedServer& add_server(ServerOptions options);
-    /// An address where nobody listens.
-    std::uint16_t closed_port() const;
     SilentListener& add_silent(bool full);
     /// Closes connections that wait for their next request, at all servers.
     void close_idle();

@@ -242,7 +242,7 @@ protected:
     ScriptedServer server_;
 };
 
-TEST_F(ConcurrencyTest, EveryCallOfManyThreadsEndsAndTheConversationStaysWhole) {
+TEST_F(ConcurrencyTest, F17_EveryCallOfManyThreadsEndsAndTheConversationStaysWhole) {
     const Resources before = quiet();
     Tally tally;
     {
@@ -266,7 +266,7 @@ TEST_F(ConcurrencyTest, EveryCallOfManyThreadsEndsAndTheConversationStaysWhole) 
     EXPECT_EQ(settled(before, watchdog), before);
 }
 
-TEST_F(ConcurrencyTest, CloseInTheMiddleEndsEveryCall) {
+TEST_F(ConcurrencyTest, F4_CloseInTheMiddleEndsEveryCall) {
     const Resources before = quiet();
     for (int share = 1; share <= 4; ++share) {
         Tally tally;
@@ -287,7 +287,7 @@ TEST_F(ConcurrencyTest, CloseInTheMiddleEndsEveryCall) {
 }
 
 /// Streams that others read while their process dies, and that outlive it.
-TEST_F(ConcurrencyTest, StreamsMayBeReadAndDestroyedWhileTheirProcessDies) {
+TEST_F(ConcurrencyTest, F45_StreamsMayBeReadAndDestroyedWhileTheirProcessDies) {
     const Resources before = quiet();
     constexpr int rounds = testing::sanitized ? 30 : 100;
     std::mt19937 random(7);

@@ -1,8 +1,7 @@
-#include "integration/fault_bed.hpp"
+#include "support/fault_bed.hpp"
 
 #include <llmproc/testing/openai.hpp>
 #include "process/start.hpp"
-#include "support/local_server.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -114,10 +113,6 @@ ScriptedServer& FaultBed::add_server(ServerOptions options) {
     servers_.push_back(std::make_unique<ScriptedServer>(std::move(options)));
     resolver->point_to(servers_.back()->port());
     return *servers_.back();
-}
-
-std::uint16_t FaultBed::closed_port() const {
-    return free_port();
 }
 
 SilentListener& FaultBed::add_silent(bool full) {

@@ -1,4 +1,4 @@
-#include "integration/parity_support.hpp"
+#include "support/parity_support.hpp"
 
 #include "support/test_program.hpp"
 

@@ -1,0 +1,43 @@
+#include "process/process_core.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+namespace llmproc {
+
+namespace {
+
+/// Most tokenizers need one token for about four bytes of English text; each message has a frame.
+constexpr std::int64_t bytes_per_token = 4;
+constexpr std::int64_t tokens_per_message = 4;
+
+std::int64_t estimate(const Message& message) {
+    return tokens_per_message +
+           static_cast<std::int64_t>(message.to_json().size()) / bytes_per_token;
+}
+
+}  // namespace
+
+TokenCount ProcessCore::estimate_tokens() const {
+    const std::lock_guard lock(mutex_);
+    TokenCount count;
+    std::size_t first = 0;
+    if (last_run_ && last_run_->usage.reported && last_run_->messages > 0) {
+        // The last answer becomes input of the next request; its reasoning does not.
+        count.source = TokenSource::last_usage;
+        count.input_tokens = last_run_->usage.input_tokens + last_run_->usage.output_tokens -
+                             last_run_->usage.reasoning_tokens;
+        first = last_run_->messages;
+    } else if (!settings_->system_prompt.empty()) {
+        count.input_tokens = tokens_per_message +
+                             static_cast<std::int64_t>(settings_->system_prompt.size()) /
+                                 bytes_per_token;
+    }
+    for (std::size_t i = first; i < history_.size(); ++i) {
+        count.input_tokens += estimate(*history_[i]);
+    }
+    return count;
+}
+
+}  // namespace llmproc

@@ -1,0 +1,284 @@
+#include <llmproc/testing/openai.hpp>
+#include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/bridge_support.hpp"
+
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+namespace llmproc {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using testing::code_of;
+using testing::Disposition;
+using testing::for_ever;
+using testing::openai_chat_echo;
+using testing::Order;
+using testing::program_for;
+using testing::Reply;
+using testing::ScriptedServer;
+using testing::send_signal;
+using testing::Steps;
+using testing::turns;
+using testing::until;
+using testing::watchdog;
+using testing::with_clean_up;
+
+std::atomic<int> user_handler_runs{0};
+void user_handler(int) {
+    ++user_handler_runs;
+}
+
+class BridgeSignalTest : public ::testing::Test {
+protected:
+    void SetUp() override {
+        GTEST_FLAG_SET(death_test_style, "threadsafe");
+        user_handler_runs = 0;
+    }
+};
+
+asio::awaitable<int> signalled_by_itself(int runs) {
+    send_signal(SIGINT);
+    const auto handled = [runs] { return user_handler_runs == runs; };
+    co_await until(handled);
+    co_return 42;
+}
+
+TEST_F(BridgeSignalTest, F22_AUserHandlerLeavesABlockedCallAlone) {
+    const Disposition user(SIGINT, user_handler);
+    for (int runs = 1; runs <= 3; ++runs) {
+        EXPECT_EQ(run_sync(signalled_by_itself(runs)), 42);
+    }
+}
+
+void expect_interrupted(const std::function<void()>& call) {
+    try {
+        call();
+        ADD_FAILURE() << "no error";
+    } catch (const Cancelled& error) {
+        EXPECT_EQ(error.reason(), CancelReason::signal);
+        EXPECT_EQ(error.errc(), Errc::interrupted);
+    }
+}
+
+TEST_F(BridgeSignalTest, F22_AnInterruptScopeCancelsCleansUpAndThenThrows) {
+    const Disposition user(SIGINT, user_handler);
+    Order order;
+    {
+        const InterruptScope scope;
+        EXPECT_TRUE(scope.active());
+        EXPECT_FALSE(scope.interrupted());
+        expect_interrupted([&] { run_sync(with_clean_up(order, [] { send_signal(SIGINT); })); });
+        order.add("thrown");
+        EXPECT_TRUE(scope.interrupted());
+    }
+    EXPECT_EQ(order.steps(), (Steps{"cancelled", "clean-up", "thrown"}));
+    EXPECT_EQ(user_handler_runs, 0);
+    send_signal(SIGINT);
+    EXPECT_EQ(user_handler_runs, 1);
+}
+
+TEST_F(BridgeSignalTest, A2_10_AnInterruptCancelsCleansUpAndThenThrows) {
+    Order order;
+    const InterruptScope scope;
+    expect_interrupted([&] { run_sync(with_clean_up(order, [] { send_signal(SIGINT); })); });
+    order.add("thrown");
+    EXPECT_EQ(order.steps(), (Steps{"cancelled", "clean-up", "thrown"}));
+}
+
+TEST_F(BridgeSignalTest, F22_CallsAfterTheSignalThrowUntilReset) {
+    InterruptScope scope;
+    send_signal(SIGINT);
+    bool begun = false;
+    const auto call = [&] {
+        const auto body = [](bool* ran) -> asio::awaitable<int> {
+            *ran = true;
+            co_return 1;
+        };
+        return run_sync(body(&begun));
+    };
+    expect_interrupted([&] { call(); });
+    expect_interrupted([&] { call(); });
+    EXPECT_FALSE(begun);
+    scope.reset();
+    EXPECT_FALSE(scope.interrupted());
+    EXPECT_EQ(call(), 1);
+    Order order;
+    expect_interrupted([&] { run_sync(with_clean_up(order, [] { send_signal(SIGINT); })); });
+    scope.reset();
+    EXPECT_EQ(call(), 1);
+}
+
+TEST_F(BridgeSignalTest, F22_OnlyTheThreadOfTheScopeIsInterrupted) {
+    const InterruptScope scope;
+    send_signal(SIGINT);
+    std::thread([] { run_sync(turns(2)); }).join();
+    expect_interrupted([] { run_sync(turns(2)); });
+}
+
+TEST_F(BridgeSignalTest, F22_ASecondScopeHasNoEffect) {
+    const InterruptScope scope;
+    {
+        const InterruptScope inner;
+        EXPECT_FALSE(inner.active());
+    }
+    std::thread([] { EXPECT_FALSE(InterruptScope().active()); }).join();
+    send_signal(SIGINT);
+    EXPECT_TRUE(scope.interrupted());
+}
+
+/// Does not let itself be cancelled, and keeps the loop from everything else.
+asio::awaitable<void> stubborn() {
+    send_signal(SIGINT);
+    std::cerr << "first" << std::endl;
+    send_signal(SIGINT);
+    for (;;) {
+        std::this_thread::sleep_for(1h);
+    }
+    co_return;
+}
+
+void be_interrupted_twice() {
+    const InterruptScope scope;
+    run_sync(stubborn());
+    std::exit(1);
+}
+
+TEST_F(BridgeSignalTest, F22_TheSecondSignalKillsEvenIfTheLoopIsStuck) {
+    EXPECT_EXIT(be_interrupted_twice(), ::testing::KilledBySignal(SIGINT), "first");
+}
+
+TEST_F(BridgeSignalTest, F22_ACallOfAProcessIsInterrupted) {
+    ScriptedServer server;
+    server.handle([](const testing::RecordedRequest& request) {
+        if (request.body.find("hold") != std::string::npos) {
+            send_signal(SIGINT);
+            return Reply().hold();
+        }
+        return openai_chat_echo(request);
+    });
+    SyncLLMProcess process = program_for(server).start_sync();
+    {
+        InterruptScope scope;
+        expect_interrupted([&] { process.run("hold"); });
+        expect_interrupted([&] { process.run("hello"); });
+        EXPECT_TRUE(server.wait_for_aborted(1, watchdog));
+        scope.reset();
+        EXPECT_EQ(process.run("hello").text(), "You said: hello");
+    }
+    EXPECT_EQ(process.messages().size(), 2U);
+}
+
+TEST_F(BridgeSignalTest, F22_AStreamIsInterrupted) {
+    ScriptedServer server;
+    Reply half = testing::openai_chat_stream({"one ", "two"});
+    half.hold_after(700);
+    server.push(half);
+    SyncLLMProcess process = program_for(server).start_sync();
+    const InterruptScope scope;
+    std::string text;
+    expect_interrupted([&] {
+        SyncStream stream = process.stream("go");
+        send_signal(SIGINT);
+        for (const StreamEvent& event : stream) {
+            text += event.text();
+        }
+    });
+    EXPECT_TRUE(process.messages().empty());
+}
+
+/// Stops this program, and lets it go on when `pause` is over; made before any thread.
+class Pauser {
+public:
+    Pauser() {
+        if (::pipe(ends_.data()) != 0) {
+            std::abort();
+        }
+        const pid_t program = ::getpid();
+        child_ = ::fork();
+        if (child_ == 0) {
+            ::close(ends_[1]);
+            char asked = 0;
+            while (::read(ends_[0], &asked, 1) == 1) {
+                ::kill(program, SIGSTOP);
+                ::usleep(static_cast<useconds_t>(asked) * 10'000U);
+                ::kill(program, SIGCONT);
+            }
+            ::_exit(0);
+        }
+    }
+    Pauser(const Pauser&) = delete;
+    Pauser& operator=(const Pauser&) = delete;
+    ~Pauser() {
+        ::close(ends_[0]);
+        ::close(ends_[1]);
+        ::waitpid(child_, nullptr, 0);
+    }
+
+    /// From any thread.
+    void pause(std::chrono::milliseconds time) const {
+        const char asked = static_cast<char>(time.count() / 10);
+        if (::write(ends_[1], &asked, 1) != 1) {
+            std::abort();
+        }
+    }
+
+private:
+    std::array<int, 2> ends_{};
+    pid_t child_ = -1;
+};
+
+asio::awaitable<void> paused(const Pauser* pauser, bool* cancelled) {
+    pauser->pause(400ms);
+    try {
+        co_await for_ever();
+    } catch (const boost::system::system_error&) {
+        *cancelled = true;
+        throw;
+    }
+}
+
+void be_suspended() {
+    const Pauser pauser;
+    ScriptedServer server;
+    server.handle([&pauser](const testing::RecordedRequest& request) {
+        if (request.body.find("hold") != std::string::npos) {
+            pauser.pause(400ms);
+            return Reply().hold();
+        }
+        return openai_chat_echo(request);
+    });
+    bool cancelled = false;
+    const Errc call = code_of([&] {
+        run_sync(paused(&pauser, &cancelled), RunOptions().timeout(200ms));
+    });
+    const auto next = []() -> asio::awaitable<int> { co_return 7; };
+    const int after = run_sync(next(), RunOptions().timeout(watchdog));
+    SyncLLMProcess process = program_for(server).start_sync();
+    const Errc run = code_of([&] { process.run("hold", RunOptions().timeout(200ms)); });
+    const std::string text = process.run("hi", RunOptions().timeout(watchdog)).text();
+    if (call != Errc::timeout || !cancelled || after != 7 || run != Errc::timeout) {
+        std::cerr << "codes " << static_cast<int>(call) << ' ' << static_cast<int>(run) << '\n';
+        std::exit(1);
+    }
+    std::cerr << text << std::endl;
+    process.close();
+    server.stop();
+    std::exit(0);
+}
+
+TEST_F(BridgeSignalTest, F39_SuspendedPastADeadline) {
+    EXPECT_EXIT(be_suspended(), ::testing::ExitedWithCode(0), "You said: hi");
+}
+
+}  // namespace
+}  // namespace llmproc

@@ -1,0 +1,131 @@
+/// @file
+/// What the tests of the blocking bridge share.
+#pragma once
+
+#include <llmproc/llmproc.hpp>
+#include "support/test_program.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <unistd.h>
+
+#include <csignal>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace llmproc::testing {
+
+namespace asio = boost::asio;
+
+/// What happened, in order.
+class Order {
+public:
+    void add(std::string step) {
+        const std::lock_guard lock(mutex_);
+        steps_.push_back(std::move(step));
+    }
+    std::vector<std::string> steps() const {
+        const std::lock_guard lock(mutex_);
+        return steps_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::vector<std::string> steps_;
+};
+using Steps = std::vector<std::string>;
+
+/// Ends by cancellation only.
+inline asio::awaitable<void> for_ever() {
+    const asio::any_io_executor executor = co_await asio::this_coro::executor;
+    asio::steady_timer timer(executor, asio::steady_timer::time_point::max());
+    co_await timer.async_wait(asio::use_awaitable);
+}
+
+/// So many turns of the loop.
+inline asio::awaitable<void> turns(int count) {
+    const asio::any_io_executor executor = co_await asio::this_coro::executor;
+    for (int i = 0; i < count; ++i) {
+        co_await asio::post(executor, asio::use_awaitable);
+    }
+}
+
+/// Waits until `met` says so, without keeping others from their turn.
+inline asio::awaitable<void> until(std::function<bool()> met) {
+    while (!met()) {
+        co_await turns(1);
+    }
+}
+
+/// Calls `begun` and waits for its cancellation; then its clean-up needs a few turns of the loop.
+inline asio::awaitable<void> with_clean_up(Order& order, std::function<void()> begun) {
+    begun();
+    std::exception_ptr error;
+    try {
+        co_await for_ever();
+    } catch (...) {
+        error = std::current_exception();
+    }
+    order.add("cancelled");
+    co_await asio::this_coro::reset_cancellation_state();
+    co_await turns(10);
+    order.add("clean-up");
+    std::rethrow_exception(error);
+}
+
+/// The code of the LLMError that `f` throws; ok if it throws nothing.
+template <typename F>
+Errc code_of(F f) {
+    try {
+        f();
+    } catch (const LLMError& error) {
+        return error.errc();
+    }
+    return Errc{};
+}
+
+/// To this program, as a terminal or `kill` would. Returns once a thread has taken it: a second
+/// one that came before would be lost.
+inline void send_signal(int signal) {
+    ::kill(::getpid(), signal);
+    sigset_t pending;
+    do {
+        std::this_thread::yield();
+        ::sigpending(&pending);
+    } while (::sigismember(&pending, signal) == 1);
+}
+
+/// Sets a signal's disposition while it lives.
+class Disposition {
+public:
+    Disposition(int signal, void (*handler)(int)) : signal_(signal) {
+        struct sigaction action {};
+        action.sa_handler = handler;
+        ::sigemptyset(&action.sa_mask);
+        ::sigaction(signal_, &action, &before_);
+    }
+    Disposition(const Disposition&) = delete;
+    Disposition& operator=(const Disposition&) = delete;
+    ~Disposition() { ::sigaction(signal_, &before_, nullptr); }
+
+    static void (*of(int signal))(int) {
+        struct sigaction now {};
+        ::sigaction(signal, nullptr, &now);
+        return now.sa_handler;
+    }
+
+private:
+    int signal_;
+    struct sigaction before_ {};
+};
+
+}  // namespace llmproc::testing
