@@ -88,10 +88,29 @@ LoopRunner::Step LoopRunner::step(Clock::time_point limit) {
         failures_ = 0;
     } catch (const WatchBegins&) {
         return Step::ran;
+    } catch (const Woken&) {
+        return Step::ran;
     } catch (...) {
         return survives() ? Step::ran : Step::died;
     }
     return Step::ran;
+}
+
+LoopRunner::Step LoopRunner::run_until_woken() {
+    if (failures_ != 0 || state_.watching.load(std::memory_order_relaxed)) {
+        return step(Clock::time_point::max());
+    }
+    try {
+        // Asio keeps its memory for handlers as long as one call of `run` lasts.
+        state_.io->run();
+        return Step::ended;
+    } catch (const WatchBegins&) {
+        return Step::ran;
+    } catch (const Woken&) {
+        return Step::ran;
+    } catch (...) {
+        return survives() ? Step::ran : Step::died;
+    }
 }
 
 bool LoopRunner::run() {

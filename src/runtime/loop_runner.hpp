@@ -10,6 +10,9 @@
 
 namespace llmproc {
 
+/// Thrown by a handler that ends a turn of `run_until_woken`.
+class Woken {};
+
 /// Catches what escapes from handlers. Nothing but failures, so many times in a row, is death.
 class LoopRunner {
 public:
@@ -22,6 +25,8 @@ public:
     bool run();
     /// One handler, or none before `limit`.
     Step step(Clock::time_point limit);
+    /// Handlers until one of `LoopCore::wake`; one by one where each is looked at.
+    Step run_until_woken();
 
 private:
     static constexpr int deadly_failures = 1'000;

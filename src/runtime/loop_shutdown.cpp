@@ -111,7 +111,7 @@ void LoopCore::run_until(const std::function<bool()>& done) {
     LoopRunner runner(state);
     auto last = LoopRunner::Step::ran;
     while (goes_on(last) && !done()) {
-        last = runner.step(Clock::time_point::max());
+        last = runner.run_until_woken();
     }
     if (!goes_on(last)) {
         end_of_turn(state, last);
@@ -129,11 +129,11 @@ void LoopCore::run_until(const std::function<bool()>& done) {
 }
 
 void LoopCore::wake() noexcept {
-    if (state_->inherited() || !state_->io) {
+    if (state_->inherited() || state_->kind != LoopKind::on_caller) {
         return;
     }
     try {
-        asio::post(*state_->io, [] {});
+        asio::post(*state_->io, [] { throw Woken(); });
     } catch (const std::exception&) {
         log_line(LogLevel::error, "no memory to wake an event loop");
     }

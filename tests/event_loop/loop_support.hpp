@@ -30,10 +30,9 @@ auto on_loop(const EventLoop& loop, F f) {
 class Counter {
 public:
     void add() {
-        {
-            const std::lock_guard lock(mutex_);
-            ++value_;
-        }
+        // Told under the lock: whoever waits may destroy this as soon as it is released.
+        const std::lock_guard lock(mutex_);
+        ++value_;
         changed_.notify_all();
     }
     void wait_for(std::size_t value) {
@@ -55,10 +54,8 @@ private:
 class Lines {
 public:
     void add(std::string line) {
-        {
-            const std::lock_guard lock(mutex_);
-            lines_.push_back(std::move(line));
-        }
+        const std::lock_guard lock(mutex_);
+        lines_.push_back(std::move(line));
         changed_.notify_all();
     }
     std::vector<std::string> wait_for(std::size_t count) {
