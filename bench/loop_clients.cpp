@@ -91,19 +91,13 @@ private:
     EventLoop loop_;
 };
 
-/// A child coroutine that is begun and awaited, on one thread.
+/// A child coroutine that is begun and awaited, all on the thread of a loop of ours.
 class SpawnAwait final : public Client {
 public:
     explicit SpawnAwait(const Load& /*load*/) {}
 
     void run(std::uint64_t calls, Latencies& /*latencies*/) override {
-        asio::co_spawn(context_, spawn_and_await(calls), [](const std::exception_ptr& error) {
-            if (error) {
-                std::rethrow_exception(error);
-            }
-        });
-        context_.restart();
-        context_.run();
+        loop_.create_task(spawn_and_await(calls)).get();
     }
 
 private:
@@ -115,7 +109,7 @@ private:
         }
     }
 
-    asio::io_context context_;
+    EventLoop loop_;
 };
 
 class TaskAwait final : public Client {
@@ -123,7 +117,7 @@ public:
     explicit TaskAwait(const Load& /*load*/) {}
 
     void run(std::uint64_t calls, Latencies& /*latencies*/) override {
-        loop_.run_until_complete(create_and_await(calls));
+        loop_.create_task(create_and_await(calls)).get();
     }
 
 private:
@@ -136,7 +130,7 @@ private:
         }
     }
 
-    EventLoop loop_ = EventLoop::on_caller();
+    EventLoop loop_;
 };
 
 /// A thread that runs an io_context which is ready for sockets.
