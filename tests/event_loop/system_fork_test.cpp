@@ -3,6 +3,7 @@
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 #include "event_loop/system_support.hpp"
+#include "support/resources.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/co_spawn.hpp>
