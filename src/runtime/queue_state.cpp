@@ -1,6 +1,7 @@
 #include "runtime/queue_state.hpp"
 
 #include <llmproc/error.hpp>
+#include "async/call_context.hpp"
 
 #include <chrono>
 #include <utility>
@@ -122,21 +123,18 @@ void QueueCore::State::wait_blocking(
     Node& node,
     const std::optional<std::chrono::milliseconds>& limit
 ) {
-    using Clock = std::chrono::steady_clock;
+    using async::Clock;
+    const Clock::time_point end = limit ? async::after(*limit) : Clock::time_point::max();
     std::condition_variable changed;
     Woken woken;
     Lock lock(mutex);
     if (!serve(node, woken)) {
-        const auto now = Clock::now();
-        const auto longest = std::chrono::duration_cast<std::chrono::milliseconds>(
-            Clock::time_point::max() - now
-        );
         node.thread = &changed;
         line(node).add(node);
         const auto over = [&node] { return !node.linked; };
-        if (!limit || *limit > longest) {
+        if (end == Clock::time_point::max()) {
             changed.wait(lock, over);
-        } else if (!changed.wait_until(lock, now + *limit, over)) {
+        } else if (!changed.wait_until(lock, end, over)) {
             line(node).remove(node);
             throw Timeout(Stage::queue, *limit);
         }
