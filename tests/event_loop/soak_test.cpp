@@ -10,6 +10,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <gtest/gtest.h>
 
+#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -241,17 +242,14 @@ private:
         }
     }
 
-    /// What a child may do with its parent's objects, and with its own.
+    /// What a child may do with its parent's objects. Processes of its own are for other tests: at
+    /// the moment of this fork other threads hold locks of OpenSSL, which a child cannot mend.
     [[noreturn]] void child(const std::shared_ptr<SyncLLMProcess>& inherited) {
         int code = EXIT_FAILURE;
         try {
             inherited->run("from the child");
         } catch (const LLMError& error) {
             code = error.errc() == Errc::forked_process ? EXIT_SUCCESS : EXIT_FAILURE;
-        }
-        SyncLLMProcess fresh = program_->start_sync();
-        if (fresh.run("own").text() != "You said: own") {
-            code = EXIT_FAILURE;
         }
         ::_exit(code);
     }
@@ -306,6 +304,12 @@ private:
     Tally tally_;
 };
 
+/// Without what the allocator keeps of the server's record of all requests.
+std::size_t memory_in_use() {
+    ::malloc_trim(0);
+    return testing::resident_bytes();
+}
+
 TEST(LoopSoakTest, ManyThreadsAtRandomLeaveNothingBehind) {
     constexpr std::size_t mebibyte = 1024UL * 1024;
     const std::chrono::seconds time = soak_time();
@@ -313,7 +317,7 @@ TEST(LoopSoakTest, ManyThreadsAtRandomLeaveNothingBehind) {
     Soak().run_for(std::max(time / 10, 1s));
     const Resources before = Resources::now();
     const std::size_t workers = Executor::shared().stats().threads;
-    const std::size_t memory = testing::resident_bytes();
+    const std::size_t memory = memory_in_use();
     {
         Soak soak;
         soak.run_for(time);
@@ -327,7 +331,7 @@ TEST(LoopSoakTest, ManyThreadsAtRandomLeaveNothingBehind) {
     const std::size_t more_workers = Executor::shared().stats().threads - workers;
     EXPECT_LE(after.threads, before.threads + more_workers) << after;
     EXPECT_LE(after.descriptors, before.descriptors) << after;
-    const std::size_t now = testing::resident_bytes();
+    const std::size_t now = memory_in_use();
     std::cout << "resident: " << memory / mebibyte << " MiB, then " << now / mebibyte << " MiB; "
               << after << '\n';
     if (!testing::sanitized) {
