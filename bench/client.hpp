@@ -46,6 +46,7 @@ std::unique_ptr<Client> make_sync_threads(const Load& load);
 // These ask no server.
 std::unique_ptr<Client> make_run_sync(const Load& load);
 std::unique_ptr<Client> make_posted_wait(const Load& load);
+std::unique_ptr<Client> make_posted_bare(const Load& load);
 std::unique_ptr<Client> make_task_await(const Load& load);
 std::unique_ptr<Client> make_spawn_await(const Load& load);
 std::unique_ptr<Client> make_loop_start(const Load& load);

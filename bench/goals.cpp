@@ -1,7 +1,8 @@
 #include "goals.hpp"
 
+#include <exception>
 #include <iomanip>
-#include <ostream>
+#include <iostream>
 #include <sstream>
 
 namespace llmproc::bench {
@@ -38,6 +39,26 @@ Bound at_least(double limit) {
 
 Bound at_most(double limit) {
     return {Bound::Kind::at_most, limit};
+}
+
+std::vector<Goal> or_say_why(
+    const std::string& what,
+    const std::function<std::vector<Goal>()>& measure
+) {
+    std::cerr << what << '\n';
+    try {
+        return measure();
+    } catch (const std::exception& error) {
+        return {{what, std::nullopt, {}, {}, error.what()}};
+    }
+}
+
+std::string client_of(const std::filesystem::path& programs) {
+    return (programs / "llmproc-bench-client").string();
+}
+
+std::string counted_client_of(const std::filesystem::path& programs) {
+    return (programs / "llmproc-bench-counted-client").string();
 }
 
 std::string verdict(const Goal& goal) {

@@ -2,6 +2,8 @@
 /// Figures beside what they must and should be.
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -29,6 +31,16 @@ struct Goal {
     Bound aim = {};
     std::string note = {};
 };
+
+/// What `measure` finds. What cannot be measured is a row that says so, not the end of the report.
+std::vector<Goal> or_say_why(
+    const std::string& what,
+    const std::function<std::vector<Goal>()>& measure
+);
+
+/// The program of all clients, and the one that counts its mallocs.
+std::string client_of(const std::filesystem::path& programs);
+std::string counted_client_of(const std::filesystem::path& programs);
 
 /// "met", "must met" (but not the aim), "MISSED", "NOT MEASURED"; "" without bounds.
 std::string verdict(const Goal& goal);

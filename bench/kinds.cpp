@@ -14,7 +14,7 @@ struct Kind {
     std::unique_ptr<Client> (*make)(const Load& load);
 };
 
-constexpr std::array<Kind, 21> kinds{{
+constexpr std::array<Kind, 22> kinds{{
     {"openssl", make_openssl},
     {"openssl-connect-full", make_openssl_connect_full},
     {"openssl-connect-resumed", make_openssl_connect_resumed},
@@ -30,6 +30,7 @@ constexpr std::array<Kind, 21> kinds{{
     {"sync-threads", make_sync_threads},
     {"run-sync", make_run_sync},
     {"posted-wait", make_posted_wait},
+    {"posted-bare", make_posted_bare},
     {"task-await", make_task_await},
     {"spawn-await", make_spawn_await},
     {"loop-start", make_loop_start},

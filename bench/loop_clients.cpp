@@ -20,6 +20,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -45,10 +46,18 @@ void check(int result) {
     }
 }
 
-/// The least that a thread must do to have something done on a loop and wait for it.
+enum class Reactor { none, ready };
+
+/// The least that a thread must do to have something done on a loop and wait for it. A loop that
+/// talks to servers has a reactor, which is woken up another way than one that has none.
 class PostedWait final : public Client {
 public:
-    explicit PostedWait(const Load& /*load*/) : thread_([this] { context_.run(); }) {}
+    explicit PostedWait(Reactor reactor) {
+        if (reactor == Reactor::ready) {
+            makes_the_reactor_.emplace(context_);
+        }
+        thread_ = std::thread([this] { context_.run(); });
+    }
     ~PostedWait() override {
         guard_.reset();
         thread_.join();
@@ -76,6 +85,7 @@ private:
 
     asio::io_context context_;
     asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
+    std::optional<asio::ip::tcp::socket> makes_the_reactor_;
     std::thread thread_;
 };
 
@@ -176,8 +186,12 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Client> make_posted_wait(const Load& load) {
-    return std::make_unique<PostedWait>(load);
+std::unique_ptr<Client> make_posted_wait(const Load& /*load*/) {
+    return std::make_unique<PostedWait>(Reactor::ready);
+}
+
+std::unique_ptr<Client> make_posted_bare(const Load& /*load*/) {
+    return std::make_unique<PostedWait>(Reactor::none);
 }
 
 std::unique_ptr<Client> make_run_sync(const Load& load) {

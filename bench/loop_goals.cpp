@@ -3,9 +3,7 @@
 #include "contest.hpp"
 #include "counting.hpp"
 
-#include <exception>
-#include <functional>
-#include <iostream>
+#include <filesystem>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -15,19 +13,6 @@ namespace llmproc::bench {
 namespace {
 
 constexpr unsigned rounds = 5;
-
-/// What cannot be measured is a row that says so, not the end of the report.
-std::vector<Goal> or_say_why(
-    const std::string& what,
-    const std::function<std::vector<Goal>()>& measure
-) {
-    std::cerr << what << '\n';
-    try {
-        return measure();
-    } catch (const std::exception& error) {
-        return {{what, std::nullopt, {}, {}, error.what()}};
-    }
-}
 
 std::string first_words(const std::string& name, const std::string& unit, double a, double b) {
     std::ostringstream note;
@@ -58,8 +43,7 @@ std::vector<Goal> time_goals(
             {"own", pair.kind, 1, pair.calls, plan.both},
             {"by hand", pair.by_hand, 1, pair.calls, plan.both},
         };
-        const std::string client = (programs / "llmproc-bench-client").string();
-        const Turns turns = compete(client, server, contestants, rounds);
+        const Turns turns = compete(client_of(programs), server, contestants, rounds);
         const std::vector<Turn>& own = turns.at("own");
         const std::vector<Turn>& hand = turns.at("by hand");
         return {
@@ -84,7 +68,7 @@ std::vector<Goal> instruction_goals(
     const Server& server
 ) {
     return or_say_why(pair.label, [&]() -> std::vector<Goal> {
-        const std::string client = (programs / "llmproc-bench-counted-client").string();
+        const std::string client = counted_client_of(programs);
         const Counts own = per_call(client, server, {pair.kind});
         const Counts hand = per_call(client, server, {pair.by_hand});
         std::ostringstream note;
@@ -112,8 +96,7 @@ std::vector<Goal> sharing_goals(
             {"threads", "sync-threads", many, calls, plan.client},
             {"coroutines", "async-complete", many, calls, plan.client},
         };
-        const std::string client = (programs / "llmproc-bench-client").string();
-        const Turns turns = compete(client, server, contestants, rounds);
+        const Turns turns = compete(client_of(programs), server, contestants, rounds);
         const std::vector<Turn>& threads = turns.at("threads");
         const std::vector<Turn>& coroutines = turns.at("coroutines");
         return {
@@ -161,6 +144,7 @@ std::vector<Goal> loop_goals(
 ) {
     const Pair
         bridge{"run_sync, nothing", "run-sync", "posted-wait", 50'000, at_most(1.3), at_most(1.0)};
+    const Pair bare{"run_sync, hand without sockets", "run-sync", "posted-bare", 50'000, {}, {}};
     const Pair task{
         "create_task and await",
         "task-await",
@@ -182,6 +166,8 @@ std::vector<Goal> loop_goals(
         goals.insert(goals.end(), rows.begin(), rows.end());
     };
     add(time_goals(bridge, programs, server, plan));
+    // For comparison: what epoll adds to a wake-up.
+    add(time_goals(bare, programs, server, plan));
     // Without goals: what a hand-written wait costs is the kernel's, which nobody counts here.
     const Pair counted{bridge.label, bridge.kind, bridge.by_hand, 0, {}, {}};
     add(instruction_goals(counted, programs, server));

@@ -4,9 +4,8 @@
 #include "limits.hpp"
 
 #include <algorithm>
-#include <exception>
-#include <functional>
-#include <iostream>
+#include <filesystem>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -17,23 +16,6 @@ namespace {
 
 constexpr unsigned few_rounds = 3;
 constexpr std::size_t reference_in_flight = 64;
-
-/// What cannot be measured is a row that says so, not the end of the report.
-std::vector<Goal> or_say_why(
-    const std::string& what,
-    const std::function<std::vector<Goal>()>& measure
-) {
-    std::cerr << what << '\n';
-    try {
-        return measure();
-    } catch (const std::exception& error) {
-        return {{what, std::nullopt, {}, {}, error.what()}};
-    }
-}
-
-std::string client_of(const std::filesystem::path& programs) {
-    return (programs / "llmproc-bench-client").string();
-}
 
 Goal memory_goal(const std::filesystem::path& programs, const std::string& kind) {
     constexpr double wanted = 10'000;
@@ -127,7 +109,7 @@ std::vector<Goal> wrk_goals(const Turns& turns) {
 }
 
 std::vector<Goal> count_goals(const std::filesystem::path& programs, const Server& server) {
-    const std::string client = (programs / "llmproc-bench-counted-client").string();
+    const std::string client = counted_client_of(programs);
     const auto count = [&](const char* kind) { return per_call(client, server, {kind}); };
     std::vector<Goal> goals = or_say_why("callgrind: a request", [&]() -> std::vector<Goal> {
         const Counts own = count("transport");
