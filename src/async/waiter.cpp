@@ -11,7 +11,7 @@
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
 
-#include <algorithm>
+#include <cstddef>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -27,20 +27,27 @@ public:
     void add(Waiter& waiter) {
         const std::lock_guard lock(mutex_);
         waiters_.push_back(&waiter);
+        waiter.place_ = waiters_.size() - 1;
     }
 
     bool contains(const Waiter& waiter) {
         const std::lock_guard lock(mutex_);
-        return std::find(waiters_.begin(), waiters_.end(), &waiter) != waiters_.end();
+        return waiter.place_ != Waiter::nowhere;
     }
 
     /// Hands the waiter to `post` if its context still lives.
     template <typename Post>
     void take(Waiter& waiter, Post post) {
         const std::lock_guard lock(mutex_);
-        const auto place = std::find(waiters_.begin(), waiters_.end(), &waiter);
-        if (place != waiters_.end()) {
-            waiters_.erase(place);
+        const std::size_t place = std::exchange(waiter.place_, Waiter::nowhere);
+        if (place != Waiter::nowhere) {
+            // The last one takes its place: many may wait, and their order does not matter here.
+            Waiter* const last = waiters_.back();
+            waiters_.pop_back();
+            if (last != &waiter) {
+                waiters_[place] = last;
+                last->place_ = place;
+            }
             post();
         }
     }
@@ -51,6 +58,7 @@ public:
         for (Waiter* const waiter : waiters_) {
             handlers.push_back(std::move(waiter->handler_));
             waiter->executor_ = asio::any_io_executor();
+            waiter->place_ = Waiter::nowhere;
         }
         waiters_.clear();
     }

@@ -7,6 +7,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/execution_context.hpp>
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 
@@ -48,7 +49,10 @@ private:
     friend class WaiterList;
     void complete(std::exception_ptr error, bool post);
 
+    static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
+
     std::shared_ptr<WaiterList> list_;  ///< Of the coroutine's context, if that is another one.
+    std::size_t place_ = nowhere;       ///< In the list, guarded by its lock.
     Handler handler_;
     boost::asio::cancellation_slot slot_;
     boost::asio::any_io_executor executor_;

@@ -47,6 +47,7 @@ void Connection::start_tls(
     const std::string& host,
     const std::string& resume_key
 ) {
+    const OpensslUse use;
     if (ssl_) {
         outer_ = std::move(ssl_);
         wire_.below = outer_.get();
@@ -91,6 +92,7 @@ Step Connection::ssl_step(int result, std::size_t bytes) {
 }
 
 Step Connection::handshake_step() {
+    const OpensslUse use;
     ERR_clear_error();
     const Step step = ssl_step(SSL_do_handshake(ssl_.get()), 0);
     secured_ = step.state == StepState::done && finish_resumption(ssl_.get());
@@ -141,6 +143,7 @@ void Connection::note_read_wait() {
 
 Step Connection::try_read(std::span<char> buffer) {
     if (ssl_) {
+        const OpensslUse use;
         ERR_clear_error();
         std::size_t count = 0;
         const int result = SSL_read_ex(ssl_.get(), buffer.data(), buffer.size(), &count);
@@ -161,6 +164,7 @@ Step Connection::try_read(std::span<char> buffer) {
 
 Step Connection::try_write(std::string_view bytes) {
     if (ssl_) {
+        const OpensslUse use;
         ERR_clear_error();
         std::size_t count = 0;
         const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);
@@ -223,6 +227,7 @@ void Connection::close() noexcept {
     secured_ = secured_ && !openssl_has_ended();
     wire_.below_secured = wire_.below_secured && !openssl_has_ended();
     if (ssl_ && secured_ && socket_) {
+        const OpensslUse use;
         ERR_clear_error();
         SSL_shutdown(ssl_.get());
         ERR_clear_error();
@@ -230,6 +235,7 @@ void Connection::close() noexcept {
     secured_ = false;
     ssl_.reset();
     if (outer_ && wire_.below_secured && socket_) {
+        const OpensslUse use;
         SSL_shutdown(outer_.get());
         ERR_clear_error();
     }

@@ -2,10 +2,14 @@
 
 #include <llmproc/error.hpp>
 #include "core/fork_guard.hpp"
+#include "core/fork_hold.hpp"
+#include "net/client_identity.hpp"
+#include "net/pem_file.hpp"
 #include "net/tls_errors.hpp"
 #include "net/tls_files.hpp"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
@@ -13,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -70,23 +75,49 @@ void set_protocol(SSL_CTX* context, TlsMinimum minimum) {
     );
 }
 
-void set_trust(SSL_CTX* context, const TlsSettings& settings) {
+struct FreeInfos {
+    void operator()(STACK_OF(X509_INFO) * infos) const noexcept {
+        sk_X509_INFO_pop_free(infos, &X509_INFO_free);
+    }
+};
+
+/// Its certificates and revocation lists, as X509_LOOKUP_file does.
+void trust(X509_STORE* store, const PemFile& authorities) {
+    ERR_clear_error();
+    const auto bio = authorities.open();
+    std::string no_passphrase;
+    const std::unique_ptr<STACK_OF(X509_INFO), FreeInfos> infos(
+        PEM_X509_INFO_read_bio(bio.get(), nullptr, nullptr, no_passphrase.data())
+    );
+    int count = 0;
+    bool taken = infos != nullptr;
+    for (int i = 0; taken && i < sk_X509_INFO_num(infos.get()); ++i) {
+        const X509_INFO& info = *sk_X509_INFO_value(infos.get(), i);
+        if (info.x509 != nullptr) {
+            taken = X509_STORE_add_cert(store, info.x509) == 1;
+            ++count;
+        }
+        if (taken && info.crl != nullptr) {
+            taken = X509_STORE_add_crl(store, info.crl) == 1;
+            ++count;
+        }
+    }
+    if (!taken || count == 0) {
+        const std::string reason = take_ssl_error();
+        const std::string problem = reason.empty() ? "no certificate in it" : reason;
+        fail_tls_file("ca_file", "CA file", authorities.path(), problem + name_ca_file);
+    }
+}
+
+void set_trust(SSL_CTX* context, const TlsSettings& settings, const PemFile* authorities) {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     if (!settings.only_ca) {
         // A machine without a store may still have a CA file; verification fails where both lack.
         SSL_CTX_set_default_verify_paths(context);
         ERR_clear_error();
     }
-    const std::string& file = settings.ca_file;
-    if (!file.empty() && SSL_CTX_load_verify_locations(context, file.c_str(), nullptr) != 1) {
-        const std::string reason = take_ssl_error();
-        fail_tls_file(
-            "ca_file",
-            "CA file",
-            file,
-            (reason.empty() ? "no certificate in it" : reason) +
-                "; name a readable file with PEM certificates"
-        );
+    if (authorities != nullptr) {
+        trust(SSL_CTX_get_cert_store(context), *authorities);
     }
     const std::string& folder = settings.ca_dir;
     if (!folder.empty() && SSL_CTX_load_verify_locations(context, nullptr, folder.c_str()) != 1) {
@@ -117,7 +148,11 @@ void set_identity(SSL_CTX* context, const TlsSettings& settings, const ClientIde
 
 }  // namespace
 
-TlsContext::TlsContext(const TlsSettings& settings, const ClientIdentity& identity)
+TlsContext::TlsContext(
+    const TlsSettings& settings,
+    const PemFile* authorities,
+    const ClientIdentity& identity
+)
     : context_(new_context()),
       sessions_(std::make_shared<TlsSessionCache>()) {
     contexts_created.fetch_add(1, std::memory_order_relaxed);
@@ -132,7 +167,7 @@ TlsContext::TlsContext(const TlsSettings& settings, const ClientIdentity& identi
     // One recv for a whole record instead of one for its header and one for its body.
     SSL_CTX_set_read_ahead(context, 1);
     set_protocol(context, settings.min_version);
-    set_trust(context, settings);
+    set_trust(context, settings, authorities);
     set_identity(context, settings, identity);
     enable_resumption(context);
 }
@@ -151,14 +186,22 @@ std::shared_ptr<TlsContext> TlsContext::shared(const TlsSettings& settings) {
             return context;
         }
     }
-    // Not under the lock: it may ask the user, whose code may make a client of its own.
+    check_forked_in_order();
+    // Not under the lock: files may be slow, and a user is asked, whose code may make a client.
     const ClientIdentity identity = read_identity(settings);
+    std::optional<PemFile> authorities;
+    if (!settings.ca_file.empty()) {
+        authorities.emplace("ca_file", "CA file", settings.ca_file, name_ca_file);
+    }
+    // First, because a fork may wait: the other way round it would wait for whoever waits for us.
+    const OpensslUse use;
     // Held while a context is made, so that racing first users make one.
     const std::lock_guard lock(known.mutex);
     if (auto context = known.find(key)) {
         return context;
     }
-    auto context = std::make_shared<TlsContext>(settings, identity);
+    auto context =
+        std::make_shared<TlsContext>(settings, authorities ? &*authorities : nullptr, identity);
     if (known.entries.size() == max_cached) {
         known.entries.erase(known.entries.begin());
     }
@@ -167,6 +210,7 @@ std::shared_ptr<TlsContext> TlsContext::shared(const TlsSettings& settings) {
 }
 
 SslPtr make_ssl(const TlsContext& context, const std::string& host, const std::string& resume_key) {
+    const OpensslUse use;
     ERR_clear_error();
     SslPtr ssl(SSL_new(context.native()));
     require(ssl != nullptr, "cannot make a TLS connection");

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "net/net_settings.hpp"
-#include "net/openssl_end.hpp"
+#include "net/openssl_use.hpp"
 #include "net/tls_resumption.hpp"
 
 #include <openssl/ssl.h>
@@ -15,6 +15,7 @@
 namespace llmproc::net {
 
 struct ClientIdentity;
+class PemFile;
 
 /// A client SSL_CTX that always verifies chain and name: TLS 1.2 or newer, the trust and the client
 /// certificate of the settings. Immutable, so safe to share. OpenSSL reads the system's store, as
@@ -30,7 +31,12 @@ public:
     /// How many SSL_CTX this process has made.
     static std::uint64_t created() noexcept;
 
-    TlsContext(const TlsSettings& settings, const ClientIdentity& identity);
+    /// `authorities`: the content of `ca_file`, null without one.
+    TlsContext(
+        const TlsSettings& settings,
+        const PemFile* authorities,
+        const ClientIdentity& identity
+    );
     SSL_CTX* native() const noexcept { return context_.get(); }
     /// The TLS sessions that connections of this context have left behind.
     const std::shared_ptr<TlsSessionCache>& sessions() const noexcept { return sessions_; }

@@ -1,11 +1,8 @@
 /// @file
-/// The files that TLS settings name: what tells them apart, and a client's certificate and key.
+/// The files that TLS settings name: what tells them apart and what is wrong with them.
 #pragma once
 
 #include "net/net_settings.hpp"
-
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 
 #include <cstdint>
 #include <functional>
@@ -48,28 +45,14 @@ struct TlsKey {
     bool operator==(const TlsKey&) const = default;
 };
 
+/// The remedies in errors about files.
+inline constexpr const char* name_ca_file = "; name a readable file with PEM certificates";
+inline constexpr const char* name_cert = "; name a PEM file with the certificate, leaf first";
+inline constexpr const char* name_key = "; name a PEM file with the private key";
+
 /// Throws ConfigError (connection.ca_file, ca_dir, only_ca, client_cert, client_key) for what
 /// cannot be used as it is.
 TlsKey tls_key(const TlsSettings& settings);
-
-/// Who we are to servers that ask; empty without `client_cert`.
-struct ClientIdentity {
-    struct Free {
-        void operator()(X509* certificate) const noexcept { X509_free(certificate); }
-        void operator()(EVP_PKEY* secret) const noexcept { EVP_PKEY_free(secret); }
-        void operator()(STACK_OF(X509) * certificates) const noexcept {
-            sk_X509_pop_free(certificates, &X509_free);
-        }
-    };
-    std::unique_ptr<X509, Free> leaf;
-    std::unique_ptr<STACK_OF(X509), Free> chain;  ///< Without the leaf.
-    std::unique_ptr<EVP_PKEY, Free> key;
-};
-
-/// Reads certificate and key. Asks for the passphrase of an encrypted key at most once and never
-/// on the terminal.
-/// Throws ConfigError (connection.client_cert, client_key); what the passphrase callback throws.
-ClientIdentity read_identity(const TlsSettings& settings);
 
 /// A ConfigError of the key "connection.<name>": cannot use `what` "<path>": <problem>.
 [[noreturn]] void fail_tls_file(

@@ -2,7 +2,7 @@
 /// TLS sessions that new connections to a known server may take up again (RFC 8446, 2.2).
 #pragma once
 
-#include "net/openssl_end.hpp"
+#include "net/openssl_use.hpp"
 
 #include <openssl/ssl.h>
 

@@ -2,6 +2,7 @@
 
 #include <llmproc/error.hpp>
 #include "core/fork_guard.hpp"
+#include "core/fork_hold.hpp"
 #include "runtime/loop_core.hpp"
 #include "runtime/reaper.hpp"
 
@@ -48,7 +49,7 @@ milliseconds rest_until(Clock::time_point limit) noexcept {
 void begin_to_end(const std::shared_ptr<LoopCore>& loop) noexcept {
     const auto begin = [weak = std::weak_ptr<LoopCore>(loop)] {
         if (const std::shared_ptr<LoopCore> live = weak.lock()) {
-            live->shutdown(exit_budget);
+            live->shutdown(exit_budget, CancelReason::shutdown);
         }
     };
     try {
@@ -80,7 +81,7 @@ void end_all() noexcept {
     std::for_each(loops.begin(), loops.end(), &begin_to_end);
     for (const std::shared_ptr<LoopCore>& loop : loops) {
         try {
-            loop->shutdown(rest_until(limit));
+            loop->shutdown(rest_until(limit), CancelReason::shutdown);
         } catch (const std::exception&) {
             continue;
         }
@@ -117,6 +118,7 @@ void prepare_exit() {
     // atexit is inherited by children, so once is enough; it runs in reverse order, so OpenSSL must
     // have registered its own cleanup before: what loops hold of it is freed before that.
     // A once_flag, not a static's guard: it does not stay locked in a child.
+    const ForkHold initialises_openssl;
     std::call_once(prepared, [] {
         OPENSSL_init_ssl(0, nullptr);
         stay_loaded();

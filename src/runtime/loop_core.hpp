@@ -77,7 +77,8 @@ public:
     bool debugging() const noexcept;
 
     void own(std::shared_ptr<void> object);
-    /// `reason` is what its tasks are cancelled with: `run_main` says CancelReason::shutdown.
+    /// `reason` is what its tasks are cancelled with: `run_main` and the end of the program say
+    /// CancelReason::shutdown.
     ShutdownReport shutdown(
         std::chrono::milliseconds budget,
         CancelReason reason = CancelReason::closed

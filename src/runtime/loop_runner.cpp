@@ -114,22 +114,11 @@ LoopRunner::Step LoopRunner::run_until_woken() {
 }
 
 bool LoopRunner::run() {
-    for (;;) {
-        try {
-            if (failures_ == 0 && !state_.watching.load(std::memory_order_relaxed)) {
-                state_.io->run();
-                return true;
-            }
-        } catch (const WatchBegins&) {
-            continue;
-        } catch (...) {
-            survives();
-        }
-        const Step done = step(Clock::time_point::max());
-        if (done == Step::ended || done == Step::died) {
-            return done == Step::ended;
-        }
+    Step done = Step::ran;
+    while (done != Step::ended && done != Step::died) {
+        done = run_until_woken();
     }
+    return done == Step::ended;
 }
 
 bool LoopRunner::survives() noexcept {

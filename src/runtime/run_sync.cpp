@@ -4,6 +4,7 @@
 #include "async/loop_watch.hpp"
 #include "async/task_executor.hpp"
 #include "async/waiter.hpp"
+#include "core/log_line.hpp"
 #include "runtime/caller_queue.hpp"
 #include "runtime/interrupt_scope.hpp"
 #include "runtime/loop_core.hpp"
@@ -55,7 +56,7 @@ private:
     /// Whether the task has ended: by itself, or within the time for its clean-up.
     bool wait();
     Served wait_for_anything();
-    std::exception_ptr cause_error(bool ended) const;
+    std::exception_ptr cause_error() const;
 
     const std::shared_ptr<LoopCore> loop_;
     const std::optional<std::chrono::milliseconds> limit_;
@@ -113,20 +114,14 @@ bool BlockedCall::wait() {
     return served == Served::ended;
 }
 
-std::exception_ptr BlockedCall::cause_error(bool ended) const {
-    const Cause cause = cause_.load();
-    if (cause == Cause::deadline) {
-        return std::make_exception_ptr(Timeout(Stage::total, *limit_));
+std::exception_ptr BlockedCall::cause_error() const {
+    switch (cause_.load()) {
+        case Cause::deadline: return std::make_exception_ptr(Timeout(Stage::total, *limit_));
+        case Cause::stuck_loop:
+            return std::make_exception_ptr(Timeout(Stage::total, async::stuck_loop_limit));
+        case Cause::signal: return std::make_exception_ptr(Cancelled(CancelReason::signal));
+        default: return std::make_exception_ptr(Cancelled(CancelReason::user));
     }
-    if (!ended) {
-        const bool stuck = cause == Cause::stuck_loop;
-        return std::make_exception_ptr(
-            Timeout(Stage::total, stuck ? async::stuck_loop_limit : clean_up_limit)
-        );
-    }
-    return std::make_exception_ptr(
-        Cancelled(cause == Cause::signal ? CancelReason::signal : CancelReason::user)
-    );
 }
 
 void BlockedCall::run(asio::awaitable<void> body, const RunOptions& options) {
@@ -147,9 +142,13 @@ void BlockedCall::run(asio::awaitable<void> body, const RunOptions& options) {
         ended = wait();
     }
     if (!ended) {
+        log_line(
+            LogLevel::warning,
+            "run_sync: a coroutine that was cancelled did not end in time: it is left to its loop"
+        );
         queue_->close();
         task_->drop_handle();
-        std::rethrow_exception(cause_error(false));
+        std::rethrow_exception(cause_error());
     }
     std::exception_ptr error = task_->take_error();
     task_.reset();
@@ -157,7 +156,7 @@ void BlockedCall::run(asio::awaitable<void> body, const RunOptions& options) {
         return;
     }
     if (cause_.load() != Cause::none) {
-        error = cause_error(true);
+        error = cause_error();
     }
     std::rethrow_exception(std::move(error));
 }

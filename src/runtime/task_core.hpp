@@ -35,8 +35,9 @@ namespace llmproc {
 class TaskCore final : public LoopMember, public std::enable_shared_from_this<TaskCore> {
 public:
     /// Begins `body` on `loop`. `caller` is the queue of the thread that blocks for it, which is
-    /// told the end; null if none does. `slot`: see detail::start_task. The result counts as one handle, which the first TaskHandle
-    /// takes over. Throws LLMError: loop_closed, loop_died, forked_process.
+    /// told the end; null if none does. `slot`: see detail::start_task.
+    /// The result counts as one handle, which the first TaskHandle takes over.
+    /// Throws LLMError: loop_closed, loop_died, forked_process.
     static std::shared_ptr<TaskCore> begin(
         const std::shared_ptr<LoopCore>& loop,
         boost::asio::awaitable<void> body,

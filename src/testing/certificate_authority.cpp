@@ -1,4 +1,5 @@
 #include <llmproc/testing/certificate_authority.hpp>
+#include "core/fork_hold.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -263,6 +264,7 @@ struct CertificateAuthority::Impl {
 };
 
 CertificateAuthority::CertificateAuthority() : impl_(std::make_unique<Impl>()) {
+    const ForkHold uses_openssl;
     impl_->key = new_key();
     impl_->root = make_root(impl_->key);
     impl_->pem = pem_of(impl_->root);
@@ -283,6 +285,7 @@ const std::string& CertificateAuthority::ca_file() const {
 }
 
 Certificate CertificateAuthority::issue(const CertificateOptions& options) const {
+    const ForkHold uses_openssl;
     const Key key = new_key();
     const X509Cert leaf = new_certificate(key);
     X509* issuer = options.self_signed() ? leaf.get() : impl_->root.get();

@@ -158,6 +158,7 @@ void ScriptedServer::Impl::start() {
         named.set_value();
         auto guard = asio::make_work_guard(core.context);
         core.context.run();
+        end_tls_of_thread();
     });
     ready.get();
 }

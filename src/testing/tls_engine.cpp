@@ -1,6 +1,9 @@
 #include "testing/tls_engine.hpp"
 
+#include "core/fork_hold.hpp"
+
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -104,10 +107,27 @@ int select_http11(
     return SSL_TLSEXT_ERR_NOACK;
 }
 
+std::shared_ptr<SSL_CTX> new_context() {
+    const ForkHold use;
+    return {SSL_CTX_new(TLS_server_method()), [](SSL_CTX* context) {
+                const ForkHold release;
+                SSL_CTX_free(context);
+            }};
+}
+
+std::shared_ptr<SSL> new_connection(const TlsContext& context) {
+    const ForkHold use;
+    return {SSL_new(context.native()), [](SSL* connection) {
+                const ForkHold release;
+                SSL_free(connection);
+            }};
+}
+
 }  // namespace
 
 TlsContext::TlsContext(const ServerOptions& options, const Certificate& certificate)
-    : context_(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free) {
+    : context_(new_context()) {
+    const ForkHold use;
     check(context_ != nullptr, "SSL_CTX_new");
     SSL_CTX* context = context_.get();
     if (options.min_tls() < TlsVersion::tls1_2) {
@@ -134,7 +154,8 @@ TlsContext::TlsContext(const ServerOptions& options, const Certificate& certific
     }
 }
 
-TlsEngine::TlsEngine(const TlsContext& context) : ssl_(SSL_new(context.native()), &SSL_free) {
+TlsEngine::TlsEngine(const TlsContext& context) : ssl_(new_connection(context)) {
+    const ForkHold use;
     check(ssl_ != nullptr, "SSL_new");
     BIO* in = BIO_new(BIO_s_mem());
     BIO* out = BIO_new(BIO_s_mem());
@@ -153,6 +174,7 @@ TlsEngine::Result TlsEngine::handshake() {
 }
 
 TlsEngine::Result TlsEngine::feed(std::string_view cipher, std::string& plain) {
+    const ForkHold use;
     ERR_clear_error();
     BIO_write(SSL_get_rbio(ssl_.get()), cipher.data(), static_cast<int>(cipher.size()));
     if (!established_) {
@@ -177,11 +199,13 @@ TlsEngine::Result TlsEngine::feed(std::string_view cipher, std::string& plain) {
 }
 
 bool TlsEngine::write(std::string_view plain) {
+    const ForkHold use;
     ERR_clear_error();
     return plain.empty() || SSL_write(ssl_.get(), plain.data(), static_cast<int>(plain.size())) > 0;
 }
 
 void TlsEngine::close_notify() {
+    const ForkHold use;
     ERR_clear_error();
     if (established_) {
         SSL_shutdown(ssl_.get());
@@ -218,6 +242,11 @@ std::string TlsEngine::alpn() const {
         return {};
     }
     return {reinterpret_cast<const char*>(name), static_cast<std::size_t>(size)};
+}
+
+void end_tls_of_thread() noexcept {
+    const ForkHold use;
+    OPENSSL_thread_stop();
 }
 
 }  // namespace llmproc::testing

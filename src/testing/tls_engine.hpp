@@ -14,6 +14,7 @@ namespace llmproc::testing {
 /// The server's TLS settings, shared by its connections.
 class TlsContext {
 public:
+    /// Throws std::runtime_error for a certificate that OpenSSL does not take.
     TlsContext(const ServerOptions& options, const Certificate& certificate);
 
     ssl_ctx_st* native() const { return context_.get(); }
@@ -54,5 +55,8 @@ private:
     std::shared_ptr<ssl_st> ssl_;
     bool established_ = false;
 };
+
+/// To be called at the end of a thread that has used the above.
+void end_tls_of_thread() noexcept;
 
 }  // namespace llmproc::testing

@@ -242,14 +242,23 @@ private:
         }
     }
 
-    /// What a child may do with its parent's objects. Processes of its own are for other tests: at
-    /// the moment of this fork other threads hold locks of OpenSSL, which a child cannot mend.
+    /// The parent's objects are refused, processes of its own work: no lock that another thread held
+    /// at the moment of the fork may hang them.
     [[noreturn]] void child(const std::shared_ptr<SyncLLMProcess>& inherited) {
         int code = EXIT_FAILURE;
         try {
             inherited->run("from the child");
         } catch (const LLMError& error) {
             code = error.errc() == Errc::forked_process ? EXIT_SUCCESS : EXIT_FAILURE;
+        }
+        try {
+            SyncLLMProcess fresh = program_->start_sync();
+            if (fresh.run("own").text() != "You said: own") {
+                code = EXIT_FAILURE;
+            }
+        } catch (const std::exception& error) {
+            std::cerr << "in the child: " << error.what() << '\n';
+            code = EXIT_FAILURE;
         }
         ::_exit(code);
     }
@@ -281,6 +290,7 @@ private:
             }
             if (Clock::now() > limit) {
                 ::kill(pid, SIGABRT);
+                ::waitpid(pid, &status, 0);
                 throw std::runtime_error("the child hangs");
             }
             run_sync(wait_and_add(0, 0, 5ms));

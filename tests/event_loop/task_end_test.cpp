@@ -8,9 +8,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <exception>
+#include <iostream>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -128,6 +131,59 @@ TEST(LoopTest, F44_TasksOfADyingContextEndAsClosed) {
     EXPECT_EQ(code_of([&never_run] { never_run.get(); }), Errc::loop_closed);
     EXPECT_EQ(code_of([&awaiting] { awaiting.get(); }), Errc::loop_closed);
     suspended.cancel();
+}
+
+/// Says so when the frame that holds it dies.
+struct SaysItsEnd {
+    SaysItsEnd() = default;
+    SaysItsEnd(const SaysItsEnd&) = delete;
+    SaysItsEnd& operator=(const SaysItsEnd&) = delete;
+    ~SaysItsEnd() { std::cerr << "cleaned up, "; }
+};
+
+asio::awaitable<void> guarded_wait(Flag begun) {
+    const SaysItsEnd guard;
+    begun.raise();
+    co_await wait_for_ever();
+}
+
+/// Outlives what `exit` calls.
+std::optional<Task<void>> left_over;
+
+void say_how_it_ended() {
+    if (!left_over->done()) {
+        std::cerr << "still there";
+        return;
+    }
+    try {
+        left_over->get();
+        std::cerr << "no error";
+    } catch (const Cancelled& error) {
+        std::cerr << (error.errc() == Errc::cancelled ? "cancelled: " : "another code: ")
+                  << to_string(error.reason());
+    } catch (const std::exception& error) {
+        std::cerr << error.what();
+    }
+}
+
+[[noreturn]] void exit_with_a_task(bool shuts_down) {
+    // What was registered first is called last: after the library's own hook.
+    std::atexit(&say_how_it_ended);
+    const Flag begun;
+    left_over = EventLoop::global().create_task(guarded_wait(begun));
+    begun.wait();
+    if (shuts_down) {
+        const ShutdownReport report = EventLoop::global().shutdown(10s);
+        std::cerr << (report.drained ? "drained, " : "not drained, ");
+    }
+    std::exit(0);  // NOLINT(concurrency-mt-unsafe): what this test is about
+}
+
+TEST(LoopTest, A2_5_TasksCleanUpAndLearnWhetherTheProgramOrTheLoopEnds) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    const auto exits = ::testing::ExitedWithCode(0);
+    EXPECT_EXIT(exit_with_a_task(false), exits, "^cleaned up, cancelled: shutdown$");
+    EXPECT_EXIT(exit_with_a_task(true), exits, "^cleaned up, drained, cancelled: closed$");
 }
 
 }  // namespace
