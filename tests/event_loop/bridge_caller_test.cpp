@@ -12,45 +12,10 @@
 #include <string>
 #include <thread>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
 
-namespace asio = boost::asio;
 using namespace std::chrono_literals;
-using testing::code_of;
-using testing::Order;
-using testing::Steps;
-using testing::turns;
-using testing::watchdog;
-
-asio::awaitable<int> answer() {
-    co_await turns(1);
-    co_return 42;
-}
-
-class Odd : public std::exception {
-public:
-    const char* what() const noexcept override { return "odd"; }
-};
-
-/// Lets `f` run on the loop's own thread, and waits for that.
-void on_loop(const EventLoop& loop, std::function<void()> f) {
-    std::promise<void> ran;
-    loop.call_soon([&] {
-        f();
-        ran.set_value();
-    });
-    ran.get_future().wait();
-}
-
-void expect_cancelled(CancelReason reason, const std::function<void()>& call) {
-    try {
-        call();
-        ADD_FAILURE() << "no error";
-    } catch (const Cancelled& error) {
-        EXPECT_EQ(error.reason(), reason);
-    }
-}
 
 // ---- 2.12: callbacks on the blocked caller
 
@@ -175,4 +140,4 @@ TEST(BridgeTest, A2_12_TheHandlerIsGoneBeforeTheCoroutineGoesOn) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

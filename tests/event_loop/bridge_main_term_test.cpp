@@ -16,20 +16,8 @@
 #include <string>
 #include <thread>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
-
-namespace asio = boost::asio;
-using testing::Disposition;
-using testing::for_ever;
-using testing::Order;
-using testing::program_for;
-using testing::Reply;
-using testing::ScriptedServer;
-using testing::send_signal;
-using testing::Steps;
-using testing::turns;
-using testing::until;
 
 // ---- F23: SIGTERM wherever it comes, and the signals that are none of our business
 
@@ -64,7 +52,7 @@ asio::awaitable<void> signalled_in_a_run(LLMProgram program, Order& order) {
 
 TEST(RunMainTermTest, F23_TermDuringARun) {
     ScriptedServer server;
-    server.handle([](const testing::RecordedRequest&) {
+    server.handle([](const RecordedRequest&) {
         send_signal(SIGTERM);
         return Reply().hold();
     });
@@ -199,4 +187,4 @@ TEST(RunMainTermTest, F23_ChildrenStayTheProgramsOwn) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

@@ -16,26 +16,10 @@
 #include <string>
 #include <thread>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
 
-namespace asio = boost::asio;
 using namespace std::chrono_literals;
-using testing::code_of;
-using testing::Disposition;
-using testing::for_ever;
-using testing::openai_chat_echo;
-using testing::Order;
-using testing::program_for;
-using testing::Resources;
-using testing::ScriptedServer;
-using testing::send_signal;
-using testing::settled;
-using testing::Steps;
-using testing::turns;
-using testing::until;
-using testing::watchdog;
-using testing::with_clean_up;
 
 class RunMainTest : public ::testing::Test {
 protected:
@@ -188,9 +172,7 @@ asio::awaitable<void> signalled_while_stuck(int first, int second) {
     send_signal(first);
     say("still here");
     send_signal(second);
-    for (;;) {
-        std::this_thread::sleep_for(1h);
-    }
+    stuck();
     co_return;
 }
 
@@ -274,4 +256,4 @@ TEST_F(RunMainTest, A3_4_WhileAnotherHasTheSignalsItLeavesThemAlone) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

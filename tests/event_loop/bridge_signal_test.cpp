@@ -13,25 +13,10 @@
 #include <string>
 #include <thread>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
 
-namespace asio = boost::asio;
 using namespace std::chrono_literals;
-using testing::code_of;
-using testing::Disposition;
-using testing::for_ever;
-using testing::openai_chat_echo;
-using testing::Order;
-using testing::program_for;
-using testing::Reply;
-using testing::ScriptedServer;
-using testing::send_signal;
-using testing::Steps;
-using testing::turns;
-using testing::until;
-using testing::watchdog;
-using testing::with_clean_up;
 
 std::atomic<int> user_handler_runs{0};
 void user_handler(int) {
@@ -141,9 +126,7 @@ asio::awaitable<void> stubborn() {
     send_signal(SIGINT);
     std::cerr << "first" << std::endl;
     send_signal(SIGINT);
-    for (;;) {
-        std::this_thread::sleep_for(1h);
-    }
+    stuck();
     co_return;
 }
 
@@ -159,7 +142,7 @@ TEST_F(BridgeSignalTest, F22_TheSecondSignalKillsEvenIfTheLoopIsStuck) {
 
 TEST_F(BridgeSignalTest, F22_ACallOfAProcessIsInterrupted) {
     ScriptedServer server;
-    server.handle([](const testing::RecordedRequest& request) {
+    server.handle([](const RecordedRequest& request) {
         if (request.body.find("hold") != std::string::npos) {
             send_signal(SIGINT);
             return Reply().hold();
@@ -180,7 +163,7 @@ TEST_F(BridgeSignalTest, F22_ACallOfAProcessIsInterrupted) {
 
 TEST_F(BridgeSignalTest, F22_AStreamIsInterrupted) {
     ScriptedServer server;
-    Reply half = testing::openai_chat_stream({"one ", "two"});
+    Reply half = openai_chat_stream({"one ", "two"});
     half.hold_after(700);
     server.push(half);
     SyncLLMProcess process = program_for(server).start_sync();
@@ -196,7 +179,9 @@ TEST_F(BridgeSignalTest, F22_AStreamIsInterrupted) {
     EXPECT_TRUE(process.messages().empty());
 }
 
-/// Stops this program, and lets it go on when `pause` is over; made before any thread.
+/// Stops this program, and lets it go on when `pause` is over; made before any thread. Real time
+/// has to pass here: a stopped program has no clock that a test could set, and what it must meet
+/// when it goes on is that the system's clock has passed its deadline.
 class Pauser {
 public:
     Pauser() {
@@ -250,7 +235,7 @@ asio::awaitable<void> paused(const Pauser* pauser, bool* cancelled) {
 void be_suspended() {
     const Pauser pauser;
     ScriptedServer server;
-    server.handle([&pauser](const testing::RecordedRequest& request) {
+    server.handle([&pauser](const RecordedRequest& request) {
         if (request.body.find("hold") != std::string::npos) {
             pauser.pause(400ms);
             return Reply().hold();
@@ -281,4 +266,4 @@ TEST_F(BridgeSignalTest, F39_SuspendedPastADeadline) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

@@ -9,14 +9,19 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <gtest/gtest.h>
 
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <exception>
 #include <functional>
+#include <future>
 #include <iostream>
 #include <mutex>
+#include <source_location>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -59,11 +64,45 @@ inline asio::awaitable<void> turns(int count) {
     }
 }
 
-/// Waits until `met` says so, without keeping others from their turn.
-inline asio::awaitable<void> until(std::function<bool()> met) {
+/// Waits until `met` says so, without keeping others from their turn. Throws what names the place
+/// that waits if that never comes.
+inline asio::awaitable<void> until(
+    std::function<bool()> met,
+    std::source_location place = std::source_location::current()
+) {
+    const auto limit = std::chrono::steady_clock::now() + watchdog;
     while (!met()) {
+        if (std::chrono::steady_clock::now() > limit) {
+            throw std::runtime_error(
+                std::string(place.file_name()) + ":" + std::to_string(place.line()) +
+                ": what `until` waits for there did not come within " +
+                std::to_string(watchdog.count()) + " s"
+            );
+        }
         co_await turns(1);
     }
+}
+
+inline asio::awaitable<int> answer() {
+    co_await turns(1);
+    co_return 42;
+}
+
+inline asio::awaitable<std::thread::id> loop_thread() {
+    co_await turns(1);
+    co_return std::this_thread::get_id();
+}
+
+/// An exception that is nobody else's.
+class Odd : public std::exception {
+public:
+    const char* what() const noexcept override { return "odd"; }
+};
+
+template <typename E>
+asio::awaitable<int> throwing(E error) {
+    co_await turns(1);
+    throw error;
 }
 
 /// Calls `begun` and waits for its cancellation; then its clean-up needs a few turns of the loop.
@@ -82,6 +121,25 @@ inline asio::awaitable<void> with_clean_up(Order& order, std::function<void()> b
     std::rethrow_exception(error);
 }
 
+/// Lets `f` run on the loop's own thread, and waits for that.
+inline void on_loop(const EventLoop& loop, std::function<void()> f) {
+    std::promise<void> ran;
+    loop.call_soon([&] {
+        f();
+        ran.set_value();
+    });
+    ran.get_future().wait();
+}
+
+inline void expect_cancelled(CancelReason reason, const std::function<void()>& call) {
+    try {
+        call();
+        ADD_FAILURE() << "no error";
+    } catch (const Cancelled& error) {
+        EXPECT_EQ(error.reason(), reason);
+    }
+}
+
 /// The code of the LLMError that `f` throws; ok if it throws nothing.
 template <typename F>
 Errc code_of(F f) {
@@ -97,11 +155,22 @@ Errc code_of(F f) {
 /// one that came before would be lost.
 inline void send_signal(int signal) {
     ::kill(::getpid(), signal);
+    const auto limit = std::chrono::steady_clock::now() + watchdog;
     sigset_t pending;
     do {
+        if (std::chrono::steady_clock::now() > limit) {
+            throw std::runtime_error("a signal was not delivered");
+        }
         std::this_thread::yield();
         ::sigpending(&pending);
     } while (::sigismember(&pending, signal) == 1);
+}
+
+/// Keeps its thread, and the loop that runs there, from everything but signals.
+[[noreturn]] inline void stuck() {
+    for (;;) {
+        ::pause();
+    }
 }
 
 /// Sets a signal's disposition while it lives.

@@ -5,31 +5,11 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <utility>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
-
-namespace asio = boost::asio;
-using testing::turns;
-
-asio::awaitable<std::thread::id> loop_thread() {
-    co_await turns(1);
-    co_return std::this_thread::get_id();
-}
-
-class Odd : public std::exception {
-public:
-    const char* what() const noexcept override { return "odd"; }
-};
-
-template <typename E>
-asio::awaitable<int> throwing(E error) {
-    co_await turns(1);
-    throw error;
-}
 
 // ---- 2.8: to_sync
 
@@ -159,4 +139,4 @@ TEST(BridgeTest, A2_8_OnALoopOfYourOwn) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

@@ -4,6 +4,7 @@
 #include <llmproc/executor.hpp>
 #include <llmproc/run_sync.hpp>
 #include <llmproc/task.hpp>
+#include "event_loop/executor_support.hpp"
 #include "support/drive.hpp"
 #include "support/gate.hpp"
 
@@ -17,7 +18,6 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -27,17 +27,11 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::awaitable;
+using testing::add;
 using testing::errc_from;
 using testing::Gate;
+using testing::OwnError;
 using testing::Witness;
-
-int add(int a, int b) {
-    return a + b;
-}
-
-struct OwnError : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
 
 TEST(ExecutorCancelTest, A3_11_CancellationEndsTheWaitAndTellsTheFunction) {
     const EventLoop loop;

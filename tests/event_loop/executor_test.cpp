@@ -4,6 +4,7 @@
 #include <llmproc/executor.hpp>
 #include <llmproc/run_sync.hpp>
 #include <llmproc/task.hpp>
+#include "event_loop/executor_support.hpp"
 #include "support/drive.hpp"
 #include "support/gate.hpp"
 
@@ -22,7 +23,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -34,13 +34,11 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::awaitable;
+using testing::add;
 using testing::errc_from;
 using testing::Gate;
+using testing::OwnError;
 using testing::Witness;
-
-int add(int a, int b) {
-    return a + b;
-}
 
 std::thread::id this_thread() {
     return std::this_thread::get_id();
@@ -180,10 +178,6 @@ TEST(ExecutorTest, A3_11_ResultsNeedNoDefaultConstructor) {
     EXPECT_EQ(run_sync(loop, run_in_executor([] { return Row(3); })).number, 3);
     EXPECT_EQ(loop.run_in_executor(add, 3, 4).get(), 7);
 }
-
-struct OwnError : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
 
 TEST(ExecutorTest, A3_11_WhatTheFunctionThrowsKeepsItsType) {
     const EventLoop loop;

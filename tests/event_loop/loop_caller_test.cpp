@@ -7,7 +7,6 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <gtest/gtest.h>
@@ -23,24 +22,11 @@
 #include <thread>
 #include <vector>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
 
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
-using testing::Counter;
-using testing::expect_errc;
-using testing::on_loop;
-
-asio::awaitable<int> identity(int value) {
-    co_return value;
-}
-
-asio::awaitable<void> for_ever() {
-    const asio::any_io_executor executor = co_await asio::this_coro::executor;
-    asio::steady_timer never(executor, asio::steady_timer::time_point::max());
-    co_await never.async_wait(asio::use_awaitable);
-}
 
 /// Gives other coroutines their turn.
 asio::awaitable<void> turn() {
@@ -294,4 +280,4 @@ TEST(LoopCallerTest, F36_ALoopSurvivesFailuresAmongSuccesses) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

@@ -7,7 +7,6 @@
 #include "runtime/reaper.hpp"
 #include "support/resources.hpp"
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -26,24 +25,11 @@
 #include <thread>
 #include <vector>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
 
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
-using testing::Counter;
-using testing::expect_errc;
-using testing::on_loop;
-
-asio::awaitable<int> identity(int value) {
-    co_return value;
-}
-
-asio::awaitable<void> for_ever() {
-    const asio::any_io_executor executor = co_await asio::this_coro::executor;
-    asio::steady_timer never(executor, asio::steady_timer::time_point::max());
-    co_await never.async_wait(asio::use_awaitable);
-}
 
 /// Goes on waiting whatever happens.
 asio::awaitable<void> stubborn(std::shared_ptr<asio::steady_timer> gate) {
@@ -303,4 +289,4 @@ TEST(LoopEndTest, CallbacksOfAnAttachedLoopRunInOrderOnManyThreads) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

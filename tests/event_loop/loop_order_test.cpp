@@ -13,12 +13,10 @@
 #include <utility>
 #include <vector>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
 
 namespace asio = boost::asio;
-using testing::expect_errc;
-using testing::Lines;
 
 /// Waits to be cancelled, then cleans up, which takes a few turns of the loop.
 asio::awaitable<void> with_clean_up(EventLoop loop, Lines& lines) {
@@ -85,4 +83,4 @@ TEST(LoopOrderTest, A3_15_AShutdownRefusesCancelsCleansUpLetsGoAndEnds) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

@@ -5,17 +5,34 @@
 #include <llmproc/error.hpp>
 #include <llmproc/event_loop.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <gtest/gtest.h>
 
 #include <condition_variable>
 #include <cstddef>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace llmproc::testing {
+
+inline boost::asio::awaitable<int> identity(int value) {
+    co_return value;
+}
+
+/// Suspends until it is cancelled.
+inline boost::asio::awaitable<void> for_ever() {
+    const boost::asio::any_io_executor executor = co_await boost::asio::this_coro::executor;
+    boost::asio::steady_timer never(executor, boost::asio::steady_timer::time_point::max());
+    co_await never.async_wait(boost::asio::use_awaitable);
+}
 
 /// Runs `f` on the loop and returns its result.
 template <typename F>

@@ -11,8 +11,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,30 +26,14 @@
 #include <utility>
 #include <vector>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
 
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
-using testing::Counter;
-using testing::expect_errc;
-using testing::Lines;
-using testing::on_loop;
-using testing::Resources;
 
 asio::awaitable<std::thread::id> thread_of_coroutine() {
     co_return std::this_thread::get_id();
-}
-
-asio::awaitable<int> identity(int value) {
-    co_return value;
-}
-
-/// Suspends until it is cancelled.
-asio::awaitable<void> for_ever() {
-    const asio::any_io_executor executor = co_await asio::this_coro::executor;
-    asio::steady_timer never(executor, asio::steady_timer::time_point::max());
-    co_await never.async_wait(asio::use_awaitable);
 }
 
 TEST(LoopTest, A1_3_EveryCallRunsOnTheSameThread) {
@@ -64,30 +46,24 @@ TEST(LoopTest, A1_3_EveryCallRunsOnTheSameThread) {
 }
 
 TEST(LoopTest, A1_5_CallsCostNoThreadsOrDescriptors) {
-    if (testing::needs_descriptors_itself()) {
-        GTEST_SKIP() << "UBSan opens pipes";
-    }
     const EventLoop loop;
     run_sync(loop, identity(0));
     const Resources before = Resources::now();
     for (int call = 0; call < 10'000; ++call) {
         ASSERT_EQ(run_sync(loop, identity(call)), call);
     }
-    EXPECT_EQ(testing::settled(before, milliseconds(2000)), before);
+    EXPECT_EQ(settled(before, milliseconds(2000)), before);
 }
 
 TEST(LoopTest, A1_5_ALoopCostsOneThreadAndThreeDescriptors) {
-    if (testing::needs_descriptors_itself()) {
-        GTEST_SKIP() << "UBSan opens pipes";
-    }
     run_sync(identity(0));
     const Resources before = Resources::now();
     {
         const EventLoop loop;
         const Resources with_loop{before.threads + 1, before.descriptors + 3};
-        EXPECT_EQ(testing::settled(with_loop, milliseconds(2000)), with_loop);
+        EXPECT_EQ(settled(with_loop, milliseconds(2000)), with_loop);
     }
-    EXPECT_EQ(testing::settled(before, milliseconds(2000)), before);
+    EXPECT_EQ(settled(before, milliseconds(2000)), before);
 }
 
 TEST(LoopTest, A1_7_BackgroundWorkGoesOnBetweenCalls) {
@@ -120,7 +96,7 @@ TEST(LoopTest, A2_4_TheGlobalLoopIsStartedOnceWhateverThreadsRace) {
     }
     EXPECT_EQ(std::set<std::thread::id>(seen.begin(), seen.end()).size(), 1U);
     EXPECT_EQ(seen.front(), EventLoop::global().thread_id());
-    EXPECT_EQ(testing::threads_named("llm-loop-main"), 1U);
+    EXPECT_EQ(threads_named("llm-loop-main"), 1U);
     EXPECT_TRUE(EventLoop::global() == EventLoop::global());
 }
 
@@ -335,4 +311,4 @@ TEST(LoopTest, A3_3_OwnedObjectsOfAnAttachedLoopDieWithItsContext) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing

@@ -1,6 +1,7 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/process_support.hpp"
 #include "support/drive.hpp"
 #include "support/test_program.hpp"
 
@@ -39,10 +40,8 @@ using testing::errc_from;
 using testing::errc_of;
 using testing::Reply;
 
-class ProcessAsyncRunTest : public ::testing::Test {
+class ProcessAsyncRunTest : public testing::ProcessFixture {
 public:
-    ProcessAsyncRunTest() { server.handle(testing::openai_chat_echo); }
-
     /// Calls back once, with what came.
     auto recorder() {
         return [this](std::exception_ptr failure, const RunResult& result) {
@@ -65,9 +64,8 @@ public:
         });
     }
 
-    testing::ScriptedServer server;
     asio::io_context io;
-    AsyncLLMProcess process = testing::program_for(server).start(io.get_executor());
+    AsyncLLMProcess process = program().start(io.get_executor());
     int calls = 0;
     std::exception_ptr error;
     std::string text;
@@ -206,6 +204,23 @@ TEST_F(ProcessAsyncRunTest, F42_BindCancellationSlotEndsTheRun) {
     EXPECT_EQ(process.messages().size(), 2U);
 }
 
+TEST_F(ProcessAsyncRunTest, F42_TheSlotIsFreeWhenTheHandlerRuns) {
+    asio::cancellation_signal signal;
+    auto next = [&](std::exception_ptr failure, const RunResult& result) {
+        recorder()(std::move(failure), result);
+        // Nobody may take this for the next run, which gets the same slot.
+        signal.emit(asio::cancellation_type::terminal);
+        auto last = asio::bind_cancellation_slot(signal.slot(), recorder());
+        process.async_run("two", RunOptions(), std::move(last));
+    };
+    process.async_run("one", RunOptions(), asio::bind_cancellation_slot(signal.slot(), next));
+    run_out();
+    EXPECT_FALSE(error);
+    EXPECT_EQ(calls, 2);
+    EXPECT_EQ(text, "You said: two");
+    EXPECT_EQ(process.messages().size(), 4U);
+}
+
 TEST_F(ProcessAsyncRunTest, F42_ASlotEmittedBeforeTheFirstStepSendsNothing) {
     asio::cancellation_signal signal;
     process.async_run("hi", RunOptions(), asio::bind_cancellation_slot(signal.slot(), recorder()));
@@ -240,7 +255,7 @@ TEST_F(ProcessAsyncRunTest, F42_TheProcessMayBeDestroyedOrClosedMeanwhile) {
         Errc::invalid_handle
     );
 
-    AsyncLLMProcess closed = testing::program_for(server).start(io.get_executor());
+    AsyncLLMProcess closed = program().start(io.get_executor());
     drive(io, closed.aclose());
     closed.async_run("late", RunOptions(), recorder());
     EXPECT_EQ(calls, 1) << "a refusal too comes later";
@@ -275,7 +290,7 @@ TEST_F(ProcessAsyncRunTest, F42_TheHandlerDiesUncalledWithItsContext) {
     };
     {
         asio::io_context dying;
-        AsyncLLMProcess own = testing::program_for(server).start(dying.get_executor());
+        AsyncLLMProcess own = program().start(dying.get_executor());
         own.async_run("hi", RunOptions(), handler());
         dying.poll();
         EXPECT_FALSE(destroyed);
@@ -299,7 +314,7 @@ TEST_F(ProcessAsyncRunTest, F42_ARunWhoseContextDiesIsLoopClosedElsewhere) {
     std::optional<AsyncLLMProcess> other;
     {
         asio::io_context dying;
-        other.emplace(testing::program_for(server).start(dying.get_executor()));
+        other.emplace(program().start(dying.get_executor()));
         other->async_run("hi", RunOptions(), asio::bind_executor(io, recorder()));
         dying.poll();
     }
@@ -345,7 +360,7 @@ TEST_F(ProcessAsyncRunTest, F43_TheHandlersAllocatorHoldsIt) {
     EXPECT_EQ(held_when_called, 0U) << "memory is given back before the call";
     {
         asio::io_context dying;
-        AsyncLLMProcess own = testing::program_for(server).start(dying.get_executor());
+        AsyncLLMProcess own = program().start(dying.get_executor());
         own.async_run("hi", RunOptions(), asio::bind_allocator(Counting<void>(held), handler));
         EXPECT_EQ(held, 1U);
     }

@@ -1,6 +1,7 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/process_support.hpp"
 #include "support/drive.hpp"
 #include "support/log_lines.hpp"
 #include "support/resources.hpp"
@@ -35,16 +36,12 @@ using testing::Resources;
 using testing::settled;
 using testing::watchdog;
 
-class ProcessCloseTest : public ::testing::Test {
+class ProcessCloseTest : public testing::ProcessFixture {
 public:
-    ProcessCloseTest() { server.handle(testing::openai_chat_echo); }
-    LLMProgram program() const { return testing::program_for(server); }
     void hold_answers() {
         server.handle(nullptr);
         server.default_reply(Reply().hold());
     }
-
-    testing::ScriptedServer server;
 };
 
 asio::awaitable<void> wait_for_ever(std::shared_ptr<std::atomic<int>> ended) {

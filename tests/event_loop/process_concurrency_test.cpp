@@ -1,6 +1,7 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/process_support.hpp"
 #include "support/resources.hpp"
 #include "support/test_program.hpp"
 
@@ -23,9 +24,8 @@ namespace llmproc {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::program_for;
+using testing::expect_whole_exchanges;
 using testing::Resources;
-using testing::ScriptedServer;
 using testing::settled;
 using testing::watchdog;
 
@@ -209,15 +209,6 @@ void call_from_many_threads(
     }
 }
 
-void expect_only_whole_exchanges(const History& history) {
-    ASSERT_EQ(history.size() % 2, 0U);
-    for (std::size_t i = 0; i < history.size(); i += 2) {
-        ASSERT_EQ(history[i]->role(), Role::user);
-        ASSERT_EQ(history[i + 1]->role(), Role::assistant);
-        ASSERT_EQ(history[i + 1]->text(), "You said: " + history[i]->text());
-    }
-}
-
 void expect_only_typed_endings(const Tally& tally) {
     EXPECT_EQ(tally.ended(), callers * calls_each);
     EXPECT_EQ(tally.wrong_values.load(), 0);
@@ -226,34 +217,28 @@ void expect_only_typed_endings(const Tally& tally) {
     }
 }
 
-class ConcurrencyTest : public ::testing::Test {
+class ConcurrencyTest : public testing::ProcessFixture {
 protected:
-    void SetUp() override {
-        server_.handle(testing::openai_chat_echo);
-        SyncLLMProcess first = program_for(server_).start_sync();
-        first.run("fills caches");
-    }
+    void SetUp() override { warm_up(); }
 
     Resources quiet() {
-        EXPECT_TRUE(server_.wait_for_connections_at_most(0, watchdog));
+        EXPECT_TRUE(server.wait_for_connections_at_most(0, watchdog));
         return Resources::now();
     }
-
-    ScriptedServer server_;
 };
 
 TEST_F(ConcurrencyTest, F17_EveryCallOfManyThreadsEndsAndTheConversationStaysWhole) {
     const Resources before = quiet();
     Tally tally;
     {
-        SyncLLMProcess process = program_for(server_).start_sync();
+        SyncLLMProcess process = program().start_sync();
         call_from_many_threads(process, tally, [&] {
             while (tally.ended() < callers * calls_each / 2) {
-                expect_only_whole_exchanges(process.messages());
+                expect_whole_exchanges(process.messages());
                 std::this_thread::yield();
             }
         });
-        expect_only_whole_exchanges(process.messages());
+        expect_whole_exchanges(process.messages());
         EXPECT_EQ(process.loop().stats().pending_calls, 0U);
         EXPECT_EQ(process.loop().stats().handler_exceptions, 0U);
         // Nobody is left in the line.
@@ -270,7 +255,7 @@ TEST_F(ConcurrencyTest, F4_CloseInTheMiddleEndsEveryCall) {
     const Resources before = quiet();
     for (int share = 1; share <= 4; ++share) {
         Tally tally;
-        SyncLLMProcess process = program_for(server_).start_sync();
+        SyncLLMProcess process = program().start_sync();
         call_from_many_threads(process, tally, [&] {
             while (tally.ended() < callers * calls_each * share / 8) {
                 std::this_thread::yield();
@@ -279,7 +264,7 @@ TEST_F(ConcurrencyTest, F4_CloseInTheMiddleEndsEveryCall) {
         });
         expect_only_typed_endings(tally);
         EXPECT_GT(tally.closed.load(), 0);
-        expect_only_whole_exchanges(process.messages());
+        expect_whole_exchanges(process.messages());
         EXPECT_THROW(process.run("after"), ProcessClosed);
     }
     quiet();
@@ -292,10 +277,10 @@ TEST_F(ConcurrencyTest, F45_StreamsMayBeReadAndDestroyedWhileTheirProcessDies) {
     constexpr int rounds = testing::sanitized ? 30 : 100;
     std::mt19937 random(7);
     for (int round = 0; round < rounds; ++round) {
-        auto process = std::make_unique<SyncLLMProcess>(program_for(server_).start_sync());
+        auto process = std::make_unique<SyncLLMProcess>(program().start_sync());
         const bool hangs = random() % 2 == 0;
         if (hangs) {
-            server_.push(testing::openai_chat_stream({"a", "b"}).hold_after(700));
+            server.push(testing::openai_chat_stream({"a", "b"}).hold_after(700));
         }
         std::optional<SyncStream> stream(process->stream("a b c d e f"));
         std::thread reader([&stream, leaves_early = random() % 2 == 0] {

@@ -1,6 +1,7 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/process_support.hpp"
 #include "support/drive.hpp"
 #include "support/fault_bed.hpp"
 #include "support/test_program.hpp"
@@ -178,20 +179,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& cell) { return std::get<0>(cell.param).name() + "_" + std::get<1>(cell.param); }
 );
 
-class ProcessDeadlineTest : public ::testing::Test {
-public:
-    ProcessDeadlineTest() { server.handle(openai_chat_echo); }
-    /// Waits until so many calls are in progress on the process's loop.
-    static void wait_for_pending(const SyncLLMProcess& process, std::uint64_t calls) {
-        const auto end = std::chrono::steady_clock::now() + watchdog;
-        while (process.loop().stats().pending_calls < calls) {
-            ASSERT_LT(std::chrono::steady_clock::now(), end);
-            std::this_thread::yield();
-        }
-    }
-
-    ScriptedServer server;
-};
+class ProcessDeadlineTest : public ProcessFixture {};
 
 TEST_F(ProcessDeadlineTest, F20_BeforeTheCall) {
     for (const char* kind : {"sync_run", "sync_stream", "async_run", "async_stream"}) {
@@ -208,7 +196,7 @@ TEST_F(ProcessDeadlineTest, F20_BeforeTheCall) {
 }
 
 TEST_F(ProcessDeadlineTest, F20_WhileQueued) {
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = program().start_sync();
     server.push(Reply().hold());
     std::stop_source first_stop;
     std::stop_source stop;
@@ -231,7 +219,7 @@ TEST_F(ProcessDeadlineTest, F20_WhileQueued) {
 }
 
 TEST_F(ProcessDeadlineTest, F20_AtTheLastByteItIsEitherAnAnswerOrNothing) {
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = program().start_sync();
     std::size_t known = 0;
     int answers = 0;
     int cancelled = 0;
@@ -260,7 +248,7 @@ TEST_F(ProcessDeadlineTest, F20_AtTheLastByteItIsEitherAnAnswerOrNothing) {
 }
 
 TEST_F(ProcessDeadlineTest, F20_BetweenTheLastByteAndTheEndOfAStream) {
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = program().start_sync();
     std::stop_source stop;
     SyncStream stream = process.stream("hi", RunOptions().stop_token(stop.get_token()));
     EXPECT_TRUE(stream.next());
@@ -282,7 +270,7 @@ TEST_F(ProcessDeadlineTest, F21_TheTotalDeadlineEndsATricklingAnswer) {
     for (int i = 0; i < 10'000; ++i) {
         trickle.piece(" ", milliseconds(5));
     }
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = program().start_sync();
     process.run("connects");
     server.push(trickle);
     // No piece is ever late, and still the call ends.
@@ -299,7 +287,7 @@ TEST_F(ProcessDeadlineTest, F21_TheTotalDeadlineEndsATricklingAnswer) {
 }
 
 TEST_F(ProcessDeadlineTest, F21_TheDeadlineCountsTheQueue) {
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = program().start_sync();
     server.push(Reply().hold());
     std::stop_source stop;
     auto first = std::async(std::launch::async, [&] {
@@ -317,7 +305,7 @@ TEST_F(ProcessDeadlineTest, F21_TheDeadlineCountsTheQueue) {
 }
 
 TEST_F(ProcessDeadlineTest, F21_ZeroAndNegativeFailAtOnceAndHugeIsNone) {
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = program().start_sync();
     for (const milliseconds limit : {milliseconds(0), milliseconds(-1), milliseconds::min()}) {
         const RunOptions options = RunOptions().timeout(limit);
         EXPECT_EQ(errc_from([&] { return process.run("x", options); }), Errc::timeout);

@@ -1,6 +1,7 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/process_support.hpp"
 #include "net/tls_context.hpp"
 #include "support/drive.hpp"
 #include "support/parity_support.hpp"
@@ -34,20 +35,7 @@ using testing::Resources;
 using testing::settled;
 using testing::watchdog;
 
-class ProcessTest : public ::testing::Test {
-public:
-    ProcessTest() { server.handle(testing::openai_chat_echo); }
-    LLMProgram program() const { return testing::program_for(server); }
-    /// Fills the caches of OpenSSL, glibc and the library.
-    void warm_up() const {
-        SyncLLMProcess first = program().start_sync();
-        first.run("fills caches");
-        first.close();
-        EXPECT_TRUE(server.wait_for_connections_at_most(0, watchdog));
-    }
-
-    testing::ScriptedServer server;
-};
+class ProcessTest : public testing::ProcessFixture {};
 
 TEST_F(ProcessTest, A1_1_OneProgramManyProcessesIndependentHistories) {
     const LLMProgram shared = program();

@@ -1,6 +1,7 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/process_support.hpp"
 #include "support/drive.hpp"
 #include "support/resources.hpp"
 #include "support/test_program.hpp"
@@ -23,31 +24,11 @@ namespace llmproc {
 namespace {
 
 namespace asio = boost::asio;
+using testing::expect_whole_exchanges;
+using testing::wait_for_pending;
 using testing::watchdog;
 
-class ProcessThreadsTest : public ::testing::Test {
-public:
-    ProcessThreadsTest() { server.handle(testing::openai_chat_echo); }
-    LLMProgram program() const { return testing::program_for(server); }
-    /// Waits until so many calls are in progress on the process's loop.
-    static void wait_for_pending(const SyncLLMProcess& process, std::uint64_t calls) {
-        const auto end = std::chrono::steady_clock::now() + watchdog;
-        while (process.loop().stats().pending_calls < calls) {
-            ASSERT_LT(std::chrono::steady_clock::now(), end);
-            std::this_thread::yield();
-        }
-    }
-    static void expect_whole_exchanges(const History& history) {
-        ASSERT_EQ(history.size() % 2, 0U);
-        for (std::size_t i = 0; i < history.size(); i += 2) {
-            ASSERT_EQ(history[i]->role(), Role::user);
-            ASSERT_EQ(history[i + 1]->role(), Role::assistant);
-            ASSERT_EQ(history[i + 1]->text(), "You said: " + history[i]->text());
-        }
-    }
-
-    testing::ScriptedServer server;
-};
+class ProcessThreadsTest : public testing::ProcessFixture {};
 
 constexpr int callers = 64;
 constexpr int calls_each = testing::sanitized ? 20 : 200;

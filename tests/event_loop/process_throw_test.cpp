@@ -2,6 +2,7 @@
 #include <llmproc/testing/certificate_authority.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/process_support.hpp"
 #include "support/drive.hpp"
 #include "support/local_server.hpp"
 #include "support/log_lines.hpp"
@@ -53,9 +54,8 @@ std::vector<Thrown> all_kinds() {
     };
 }
 
-class ProcessThrowTest : public ::testing::Test {
+class ProcessThrowTest : public testing::ProcessFixture {
 public:
-    ProcessThrowTest() { server.handle(testing::openai_chat_echo); }
     static void wait_for_line(const LogLines& log, std::size_t lines) {
         const auto end = std::chrono::steady_clock::now() + watchdog;
         while (log.count(LogLevel::error, "") < lines) {
@@ -63,8 +63,6 @@ public:
             std::this_thread::yield();
         }
     }
-
-    testing::ScriptedServer server;
 };
 
 asio::awaitable<void> fail(std::function<void()> raise) {
@@ -74,7 +72,7 @@ asio::awaitable<void> fail(std::function<void()> raise) {
 
 TEST_F(ProcessThrowTest, F15_AHandlerThatThrowsIsReportedAndTheLoopGoesOn) {
     const LogLines log;
-    SyncLLMProcess process = testing::program_for(server).start_sync();
+    SyncLLMProcess process = program().start_sync();
     const std::thread::id loop = process.loop().thread_id();
     std::size_t thrown = 0;
     for (const Thrown& kind : all_kinds()) {
@@ -91,7 +89,7 @@ TEST_F(ProcessThrowTest, F15_AHandlerThatThrowsIsReportedAndTheLoopGoesOn) {
 
 TEST_F(ProcessThrowTest, F15_BackgroundWorkThatThrowsIsReportedAndTheLoopGoesOn) {
     const LogLines log;
-    SyncLLMProcess process = testing::program_for(server).start_sync();
+    SyncLLMProcess process = program().start_sync();
     std::size_t thrown = 0;
     for (const Thrown& kind : all_kinds()) {
         process.spawn(fail(kind.raise));
@@ -108,7 +106,7 @@ TEST_F(ProcessThrowTest, F15_BackgroundWorkThatThrowsIsReportedAndTheLoopGoesOn)
 TEST_F(ProcessThrowTest, F15_ACompletionHandlerThatThrowsLeavesRunAndNothingElse) {
     for (const Thrown& kind : all_kinds()) {
         asio::io_context io;
-        AsyncLLMProcess process = testing::program_for(server).start(io.get_executor());
+        AsyncLLMProcess process = program().start(io.get_executor());
         int called = 0;
         process.async_run("hi", RunOptions(), [&](const std::exception_ptr&, const RunResult&) {
             ++called;
@@ -125,7 +123,7 @@ TEST_F(ProcessThrowTest, F15_ACompletionHandlerThatThrowsLeavesRunAndNothingElse
 
 TEST_F(ProcessThrowTest, F15_ACoroutineThatThrowsBetweenItsCalls) {
     asio::io_context io;
-    AsyncLLMProcess process = testing::program_for(server).start(io.get_executor());
+    AsyncLLMProcess process = program().start(io.get_executor());
     for (const Thrown& kind : all_kinds()) {
         EXPECT_ANY_THROW(testing::drive(io, fail(kind.raise))) << kind.name;
         std::string text;

@@ -5,9 +5,7 @@
 #include "event_loop/system_support.hpp"
 #include "support/test_program.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -16,41 +14,22 @@
 
 #include <array>
 #include <filesystem>
-#include <future>
 #include <iterator>
 #include <set>
 #include <sstream>
 #include <string>
-#include <utility>
 
 namespace llmproc {
 namespace {
 
 namespace asio = boost::asio;
-using testing::can_fork;
 using testing::openai_chat_echo;
 using testing::openai_chat_stream;
 using testing::program_for;
+using testing::run_on;
 using testing::ScriptedServer;
-
-/// Runs `body` on `io` until it has ended, on the calling thread.
-template <typename T>
-T run_on(asio::io_context& io, asio::awaitable<T> body) {
-    std::future<T> result = asio::co_spawn(io, std::move(body), asio::use_future);
-    io.restart();
-    io.run();
-    return result.get();
-}
-
-asio::awaitable<AsyncLLMProcess> start_on_this(LLMProgram program) {
-    AsyncLLMProcess process = co_await program.start();
-    co_return std::move(process);
-}
-
-asio::awaitable<std::string> text_of(AsyncLLMProcess& process) {
-    const RunResult result = co_await process.run("hi");
-    co_return result.text();
-}
+using testing::start_on_this;
+using testing::text_of;
 
 /// Descriptors of this process that a program it executes would inherit.
 std::set<std::string> inheritable() {
@@ -91,9 +70,6 @@ std::set<std::string> seen_by_an_executed_program() {
 }
 
 TEST(ForkExecTest, F35_AnExecutedProgramInheritsNoDescriptor) {
-    if (!can_fork) {
-        GTEST_SKIP() << "ThreadSanitizer does not follow a fork of a program with threads";
-    }
     const std::set<std::string> before = seen_by_an_executed_program();
     ASSERT_GE(before.size(), 3U);
     ScriptedServer server;

@@ -1,7 +1,7 @@
-// A1.13, A2.5, F30 to F34: what is left open when the program ends; see system_scenarios_test.cpp.
+// A1.13, A2.5, F30 to F34: what is left open when the program ends; see exit_scenarios.cpp.
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
-#include "event_loop/system_support.hpp"
+#include "event_loop/exit_scenarios.hpp"
 #include "support/child_process.hpp"
 #include "support/local_server.hpp"
 #include "support/test_program.hpp"
@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace llmproc {
 namespace {
@@ -24,6 +25,9 @@ using testing::scenario_variable;
 using testing::ScriptedServer;
 using testing::watchdog;
 
+using Lines = std::vector<std::string>;
+
+/// How a scenario's program ended.
 struct Ending {
     std::optional<int> code;
     std::string output;
@@ -42,18 +46,19 @@ protected:
         });
     }
 
-    Ending end_of(const std::string& scenario) {
+    /// Runs the scenario: it must end with `code` and have said each of `lines`.
+    Ending expect_ending(const std::string& scenario, int code, const Lines& lines = {}) {
         ::setenv(scenario_variable, scenario.c_str(), 1);
         ::setenv(program_variable, program_text(server_).c_str(), 1);
         const std::filesystem::path output = folder_.path() / "output";
-        testing::ChildProcess child(
-            {"/proc/self/exe", "--gtest_filter=ExitScenario.Run"},
-            output.string()
-        );
-        ::unsetenv(scenario_variable);
+        testing::ChildProcess child({LLMPROC_TEST_EXITS}, output.string());
         Ending ending;
         ending.code = child.wait(watchdog);
-        ending.output = testing::read_file(output);
+        ending.output = '\n' + testing::read_file(output);
+        EXPECT_EQ(ending.code, code) << scenario << ending.output;
+        for (const std::string& line : lines) {
+            EXPECT_TRUE(ending.says(line)) << scenario << " does not say " << line << ending.output;
+        }
         return ending;
     }
 
@@ -62,94 +67,70 @@ protected:
 };
 
 TEST_F(ExitTest, A1_13_MainReturnsWithAnUnclosedProcessAndACallInProgress) {
-    const Ending ending = end_of("pending_call");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("\nloop_closed\n")) << ending.output;
+    expect_ending("pending_call", 0, {"\nloop_closed\n"});
 }
 
 TEST_F(ExitTest, A1_13_ExitWithAnUnclosedProcessAndACallInProgress) {
-    const Ending ending = end_of("pending_call_exit");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("\nloop_closed\n")) << ending.output;
+    expect_ending("pending_call_exit", 0, {"\nloop_closed\n"});
 }
 
 TEST_F(ExitTest, A1_13_ALoopThatIsStuckDoesNotKeepTheProgramAlive) {
-    const Ending ending = end_of("stuck_loop");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("\nloop_closed\n")) << ending.output;
+    expect_ending("stuck_loop", 0, {"\nloop_closed\n"});
 }
 
 TEST_F(ExitTest, A2_5_TasksOfTheGlobalLoopCleanUpWhenTheProgramEnds) {
-    const Ending ending = end_of("guard");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("\ncancelled: ")) << ending.output;
-    EXPECT_TRUE(ending.says("\nguard destroyed\n")) << ending.output;
+    expect_ending("guard", 0, {"\ncancelled: ", "\nguard destroyed\n"});
 }
 
 TEST_F(ExitTest, F30_AProcessOfNamespaceScopeMadeBeforeOpenSsl) {
-    const Ending ending = end_of("namespace_scope");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("You said: before main\n")) << ending.output;
-    EXPECT_TRUE(ending.says("You said: in main\n")) << ending.output;
+    const Lines lines{"\nYou said: before main\n", "\nYou said: in main\n"};
+    expect_ending("namespace_scope", 0, lines);
 }
 
 TEST_F(ExitTest, F30_StaticsThatDieAfterTheLoopsAndOpenSsl) {
-    const Ending ending = end_of("filled_later");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("You said: in main\n")) << ending.output;
+    expect_ending("filled_later", 0, {"\nYou said: in main\n"});
 }
 
 TEST_F(ExitTest, F30_LaterUseIsRefused) {
-    const Ending ending = end_of("late_use");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    for (const std::string what : {"run", "start", "loop", "run_sync"}) {
-        EXPECT_TRUE(ending.says("\n" + what + ": loop_closed, ")) << what << ending.output;
-    }
-    EXPECT_TRUE(ending.says("\nloop: loop_closed, the program is exiting")) << ending.output;
+    const Lines lines{
+        "\nrun: loop_closed, ",
+        "\nstart: loop_closed, ",
+        "\nloop: loop_closed, the program is exiting",
+        "\nrun_sync: loop_closed, "};
+    expect_ending("late_use", 0, lines);
 }
 
 TEST_F(ExitTest, F31_AProcessInAFunctionsStatic) {
-    const Ending ending = end_of("function_static");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("You said: in main\n")) << ending.output;
+    expect_ending("function_static", 0, {"\nYou said: in main\n"});
 }
 
 TEST_F(ExitTest, F32_ThreadLocalProcessesOfMainAndOfAWorker) {
-    const Ending ending = end_of("thread_local");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("You said: on a worker\n")) << ending.output;
-    EXPECT_TRUE(ending.says("You said: on main\n")) << ending.output;
+    const Lines lines{"\nYou said: on a worker\n", "\nYou said: on main\n"};
+    expect_ending("thread_local", 0, lines);
 }
 
 TEST_F(ExitTest, F32_AThreadLocalProcessOfAWorkerThatNeverEnds) {
-    const Ending ending = end_of("thread_local_alive");
-    EXPECT_EQ(ending.code, 0) << ending.output;
-    EXPECT_TRUE(ending.says("You said: on a worker\n")) << ending.output;
+    expect_ending("thread_local_alive", 0, {"\nYou said: on a worker\n"});
 }
 
 TEST_F(ExitTest, F33_ExitFromACoroutineOnAPrivateLoop) {
-    EXPECT_EQ(end_of("exit_on_private_loop").code, 3);
+    expect_ending("exit_on_private_loop", 3);
 }
 
 TEST_F(ExitTest, F33_ExitFromACallbackOfTheLoopThatACallWaitsFor) {
-    const Ending ending = end_of("exit_on_loop_of_call");
-    EXPECT_EQ(ending.code, 3) << ending.output;
-    EXPECT_TRUE(ending.says("\nloop_closed\n")) << ending.output;
+    expect_ending("exit_on_loop_of_call", 3, {"\nloop_closed\n"});
 }
 
 TEST_F(ExitTest, F33_ExitFromACallbackOfTheGlobalLoop) {
-    EXPECT_EQ(end_of("exit_on_global_loop").code, 3);
+    expect_ending("exit_on_global_loop", 3);
 }
 
 TEST_F(ExitTest, F34_QuickExitAndAbortEndAtOnce) {
-    const Ending quick = end_of("quick_exit");
-    EXPECT_EQ(quick.code, 4) << quick.output;
+    const Ending quick = expect_ending("quick_exit", 4);
     EXPECT_FALSE(quick.says("loop_closed")) << quick.output;
-    const Ending bare = end_of("_exit");
-    EXPECT_EQ(bare.code, 5) << bare.output;
+    const Ending bare = expect_ending("_exit", 5);
     EXPECT_FALSE(bare.says("loop_closed")) << bare.output;
-    const Ending aborted = end_of("abort");
-    EXPECT_EQ(aborted.code, 128 + SIGABRT) << aborted.output;
+    expect_ending("abort", 128 + SIGABRT);
 }
 
 }  // namespace

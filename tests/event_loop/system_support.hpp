@@ -1,9 +1,15 @@
 /// @file
-/// Children of a test: by fork alone, where the point is fork itself.
+/// Children of a test: by fork alone, where the point is fork itself; processes on an io_context.
 #pragma once
 
 #include <llmproc/error.hpp>
+#include <llmproc/process.hpp>
 #include "support/test_program.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,24 +18,20 @@
 #include <csignal>
 #include <exception>
 #include <functional>
-#include <initializer_list>
+#include <future>
 #include <iostream>
-#include <optional>
 #include <string>
-#include <thread>
+#include <utility>
 
 namespace llmproc::testing {
 
-/// ThreadSanitizer does not follow a fork of a program with threads.
+/// ThreadSanitizer does not follow a program with threads into the child of a bare fork, unless it
+/// executes another one at once.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool can_fork = false;
 #else
 inline constexpr bool can_fork = true;
 #endif
-
-/// Names the scenario to a program that is to end; and the text of its program file.
-inline constexpr const char* scenario_variable = "LLMPROC_TEST_SCENARIO";
-inline constexpr const char* program_variable = "LLMPROC_TEST_PROGRAM";
 
 /// Collects what does not hold in a process that has no GoogleTest.
 class Checks {
@@ -100,6 +102,25 @@ private:
 inline int run_in_fork(const std::function<void(Checks&)>& body) {
     ForkedChild child(body);
     return child.wait();
+}
+
+/// Runs `body` on `io` until it has ended, on the calling thread.
+template <typename T>
+T run_on(boost::asio::io_context& io, boost::asio::awaitable<T> body) {
+    std::future<T> result = boost::asio::co_spawn(io, std::move(body), boost::asio::use_future);
+    io.restart();
+    io.run();
+    return result.get();
+}
+
+inline boost::asio::awaitable<AsyncLLMProcess> start_on_this(LLMProgram program) {
+    AsyncLLMProcess process = co_await program.start();
+    co_return std::move(process);
+}
+
+inline boost::asio::awaitable<std::string> text_of(AsyncLLMProcess& process) {
+    const RunResult result = co_await process.run("hi");
+    co_return result.text();
 }
 
 }  // namespace llmproc::testing

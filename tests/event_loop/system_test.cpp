@@ -2,16 +2,15 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "event_loop/system_support.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <exception>
-#include <future>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,13 +23,10 @@ using testing::openai_chat_echo;
 using testing::openai_chat_reply;
 using testing::openai_chat_stream;
 using testing::program_for;
+using testing::run_on;
 using testing::ScriptedServer;
+using testing::start_on_this;
 using testing::watchdog;
-
-asio::awaitable<AsyncLLMProcess> start_on_this(LLMProgram program) {
-    AsyncLLMProcess process = co_await program.start();
-    co_return std::move(process);
-}
 
 /// Counts that its frame ends, however it ends.
 class FrameCount {
@@ -65,11 +61,7 @@ class ContextTest : public ::testing::Test {
 protected:
     void SetUp() override { server_.handle(openai_chat_echo); }
 
-    AsyncLLMProcess start() {
-        auto started = asio::co_spawn(*io_, start_on_this(program_for(server_)), asio::use_future);
-        turn();
-        return started.get();
-    }
+    AsyncLLMProcess start() { return run_on(*io_, start_on_this(program_for(server_))); }
     /// Begins a run; `outcome` outlives the context.
     void begin(AsyncLLMProcess& process, Outcome& outcome) {
         asio::co_spawn(*io_, run_once(process, outcome), [](const std::exception_ptr& escaped) {

@@ -11,28 +11,12 @@
 
 #include <future>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 namespace llmproc::test {
 
 namespace {
-
-class Odd : public std::runtime_error {
-public:
-    explicit Odd(const std::string& text) : std::runtime_error(text) {}
-};
-
-asio::awaitable<int> fail_with(std::string text) {
-    co_await next_turn();
-    throw Odd(text);
-}
-
-asio::awaitable<void> fail_at(Gate gate) {
-    co_await gate.passed();
-    throw Odd("late");
-}
 
 asio::awaitable<int> await_twice(Task<int> task) {
     const int first = co_await task.result();

@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,6 +101,22 @@ template <typename T>
 asio::awaitable<T> pass(Gate gate, T value) {
     co_await gate.passed();
     co_return value;
+}
+
+/// An exception that is nobody else's.
+class Odd : public std::runtime_error {
+public:
+    explicit Odd(const std::string& text) : std::runtime_error(text) {}
+};
+
+inline asio::awaitable<int> fail_with(std::string text) {
+    co_await next_turn();
+    throw Odd(text);
+}
+
+inline asio::awaitable<void> fail_at(Gate gate) {
+    co_await gate.passed();
+    throw Odd("late");
 }
 
 /// What a call throws, as the reason of a cancellation; none if it throws nothing.

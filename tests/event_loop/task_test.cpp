@@ -23,21 +23,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Odd : public std::runtime_error {
-public:
-    explicit Odd(const std::string& text) : std::runtime_error(text) {}
-};
-
-asio::awaitable<int> fail_with(std::string text) {
-    co_await next_turn();
-    throw Odd(text);
-}
-
-asio::awaitable<void> fail_at(Gate gate) {
-    co_await gate.passed();
-    throw Odd("late");
-}
-
 asio::awaitable<std::unique_ptr<int>> move_only() {
     co_return std::make_unique<int>(7);
 }

@@ -9,7 +9,8 @@
 
 namespace llmproc::testing {
 
-/// Threads and open descriptors now.
+/// Threads and open descriptors now. Under UBSan without pipes: it opens one for a moment whenever
+/// it looks at an object, on any thread.
 struct Resources {
     static Resources now();
 

@@ -1,9 +1,7 @@
-// The programs that system_exit_test.cpp starts and that end with something left open: this very
-// program, started anew with the scenario's name in the environment.
-#include <llmproc/llmproc.hpp>
-#include "event_loop/system_support.hpp"
+// A program that ends with something left open; system_exit_test.cpp starts it and looks how.
+#include "event_loop/exit_scenarios.hpp"
 
-#include <gtest/gtest.h>
+#include <llmproc/llmproc.hpp>
 
 #include <unistd.h>
 
@@ -257,13 +255,9 @@ const std::map<std::string, std::function<void()>>& scenarios() {
     return all;
 }
 
-TEST(ExitScenario, Run) {
-    const std::string name = variable(scenario_variable);
-    if (name.empty()) {
-        GTEST_SKIP() << "only as a child of the tests below";
-    }
-    scenarios().at(name)();
-}
-
 }  // namespace
 }  // namespace llmproc
+
+int main() {
+    llmproc::scenarios().at(llmproc::variable(llmproc::testing::scenario_variable))();
+}
