@@ -15,6 +15,7 @@ namespace {
 /// ignores silently counts as unknown to it.
 struct Row {
     std::string_view name;
+    std::string_view codec;
     std::string_view base_url;
     std::string_view api_key_env;
     bool max_completion_tokens;
@@ -23,22 +24,31 @@ struct Row {
     bool send_top_k;
 };
 
+constexpr std::string_view chat = "openai_chat";
+
 // One row is all that a server of a known protocol needs. Sorted by name.
 constexpr std::array<Row, 13> rows{{
-    {"deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", false, false, true, false},
-    {"groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", true, false, true, false},
-    {"llamacpp", "http://localhost:8080/v1", "", false, false, true, true},
-    {"lmstudio", "http://localhost:1234/v1", "", false, false, true, true},
+    {"deepseek", chat, "https://api.deepseek.com", "DEEPSEEK_API_KEY", false, false, true, false},
+    {"groq", chat, "https://api.groq.com/openai/v1", "GROQ_API_KEY", true, false, true, false},
+    {"llamacpp", chat, "http://localhost:8080/v1", "", false, false, true, true},
+    {"lmstudio", chat, "http://localhost:1234/v1", "", false, false, true, true},
     // Mistral refuses unknown fields, stream_options among them, and always sends usage.
-    {"mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", false, false, false, false},
-    {"ollama", "http://localhost:11434/v1", "", false, false, true, false},
-    {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
-    {"openai_chat", "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
-    {"openai_compatible", "", "", false, false, true, true},
-    {"openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", false, false, true, true},
-    {"together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", false, false, true, true},
-    {"vllm", "http://localhost:8000/v1", "", false, false, true, true},
-    {"xai", "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
+    {"mistral", chat, "https://api.mistral.ai/v1", "MISTRAL_API_KEY", false, false, false, false},
+    {"ollama", chat, "http://localhost:11434/v1", "", false, false, true, false},
+    {"openai", chat, "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
+    {"openai_chat", chat, "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
+    {"openai_compatible", chat, "", "", false, false, true, true},
+    {"openrouter",
+     chat,
+     "https://openrouter.ai/api/v1",
+     "OPENROUTER_API_KEY",
+     false,
+     false,
+     true,
+     true},
+    {"together", chat, "https://api.together.xyz/v1", "TOGETHER_API_KEY", false, false, true, true},
+    {"vllm", chat, "http://localhost:8000/v1", "", false, false, true, true},
+    {"xai", chat, "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
 }};
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 10> aliases{{
@@ -60,7 +70,7 @@ std::vector<ProviderProfile> make_profiles() {
     for (const Row& row : rows) {
         ProviderProfile& profile = profiles.emplace_back();
         profile.name = row.name;
-        profile.codec = "openai_chat";
+        profile.codec = row.codec;
         profile.base_url = row.base_url;
         profile.api_key_env = row.api_key_env;
         profile.quirks.max_completion_tokens = row.max_completion_tokens;

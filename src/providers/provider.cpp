@@ -2,6 +2,7 @@
 #include <llmproc/provider.hpp>
 #include "providers/codecs.hpp"
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 #include <utility>
@@ -74,8 +75,13 @@ std::vector<std::vector<float>> Codec::decode_embeddings(const HttpResponse& /*r
 }
 
 const Codec* find_codec(std::string_view name) noexcept {
-    const Codec& chat = providers::openai_chat_codec();
-    return name == chat.name() ? &chat : nullptr;
+    const std::array<const Codec*, 1> codecs{
+        &providers::openai_chat_codec(),
+    };
+    const auto found = std::find_if(codecs.begin(), codecs.end(), [name](const Codec* codec) {
+        return codec->name() == name;
+    });
+    return found == codecs.end() ? nullptr : *found;
 }
 
 /// The weak owner keeps the control block, so an address cannot be mistaken for a later message.
