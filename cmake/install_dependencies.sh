@@ -104,7 +104,8 @@ prepare_build() {
     build=$(cd "$build" && pwd)
     jobs=${LLMPROC_JOBS:-$(nproc 2>/dev/null || echo 2)}
     CCACHE_DIR=${CCACHE_DIR:-$build/ccache}
-    CCACHE_BASEDIR=$source_dir
+    # Absolute paths: relative ones differ between this tree and those of the package's consumers,
+    # which then would compile the library anew.
     CCACHE_NOHASHDIR=1
-    export CCACHE_DIR CCACHE_BASEDIR CCACHE_NOHASHDIR
+    export CCACHE_DIR CCACHE_NOHASHDIR
 }

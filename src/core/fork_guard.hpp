@@ -31,11 +31,12 @@ void check_not_forked(unsigned generation, const char* what);
 class KeptForParent {
 public:
     /// Without memory for it the object is destroyed after all.
+    // NOLINTBEGIN(clang-analyzer-cplusplus.NewDeleteLeaks): that is what it is for
     template <typename T>
     static void keep(T object) noexcept {
-        // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): that is what it is for
         static_cast<void>(new (std::nothrow) Kept<T>(std::move(object)));
     }
+    // NOLINTEND(clang-analyzer-cplusplus.NewDeleteLeaks)
 
 private:
     // NOLINTNEXTLINE(modernize-use-equals-delete): private on purpose, it is its own base

@@ -2,6 +2,8 @@
 /// Work that no fork() may interrupt.
 #pragma once
 
+#include <llmproc/export.hpp>
+
 #include <chrono>
 
 namespace llmproc {
@@ -14,8 +16,8 @@ inline constexpr std::chrono::milliseconds fork_wait_limit{1'000};
 ///
 /// May be nested. Short work only, without callbacks of users: a fork waits for it, and while a fork
 /// waits or runs nobody new gets in.
-/// Thread safety: any thread.
-class ForkHold {
+/// Thread safety: any thread. Exported for llmproc::testing alone.
+class LLMPROC_API ForkHold {
 public:
     ForkHold() noexcept;
     ForkHold(const ForkHold&) = delete;

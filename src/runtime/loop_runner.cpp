@@ -47,6 +47,7 @@ private:
 
 }  // namespace
 
+// NOLINTBEGIN(clang-analyzer-core.StackAddressEscape): the watch takes its address back
 std::size_t LoopRunner::run_one_watched(const LoopDebug& limits, Clock::time_point limit) {
     TimedHandler timed(state_, limits);
     if (state_.io->poll_one() != 0) {
@@ -69,6 +70,7 @@ std::size_t LoopRunner::run_one_watched(const LoopDebug& limits, Clock::time_poi
     }
     return ran;
 }
+// NOLINTEND(clang-analyzer-core.StackAddressEscape)
 
 std::size_t LoopRunner::run_one(Clock::time_point limit) {
     if (const std::shared_ptr<const LoopDebug> limits = state_.debug_settings()) {
