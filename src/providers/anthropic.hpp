@@ -72,6 +72,8 @@ public:
     Usage usage() const;
 
 private:
+    void read_details(JsonReader& reader);
+
     std::int64_t input_ = 0;
     std::int64_t cache_read_ = 0;
     std::int64_t cache_write_ = 0;

@@ -121,7 +121,7 @@ void AnthropicBlocks::begin_call(
     }
     if (id.empty()) {
         id = make_tool_call_id();
-        block.start = merge_members(block.start, "{\"id\":\"" + id + "\"}");
+        block.start = merge_members(block.start, R"({"id":")" + id + R"("})");
     }
     block.call = calls_++;
     out.push_back(StreamEvent::tool_call(block.call, std::move(id), std::move(name)));

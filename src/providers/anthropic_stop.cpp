@@ -147,14 +147,19 @@ void AnthropicCounts::read(JsonReader& reader) {
         } else if (key == "cache_creation_input_tokens") {
             read_total(reader, cache_write_);
         } else if (key == "output_tokens_details" && reader.peek() == JsonKind::object) {
-            reader.begin_object();
-            while (reader.next_key(key)) {
-                if (key == "thinking_tokens") {
-                    read_total(reader, thinking_);
-                } else {
-                    reader.skip();
-                }
-            }
+            read_details(reader);
+        } else {
+            reader.skip();
+        }
+    }
+}
+
+void AnthropicCounts::read_details(JsonReader& reader) {
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        if (key == "thinking_tokens") {
+            read_total(reader, thinking_);
         } else {
             reader.skip();
         }
