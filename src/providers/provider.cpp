@@ -79,9 +79,11 @@ const Codec* find_codec(std::string_view name) noexcept {
         &providers::anthropic_codec(),
         &providers::openai_chat_codec(),
     };
-    const auto found = std::find_if(codecs.begin(), codecs.end(), [name](const Codec* codec) {
-        return codec->name() == name;
-    });
+    const auto* const found = std::find_if(
+        codecs.begin(),
+        codecs.end(),
+        [name](const Codec* codec) { return codec->name() == name; }
+    );
     return found == codecs.end() ? nullptr : *found;
 }
 
