@@ -22,8 +22,7 @@ namespace llmproc {
 namespace {
 
 // Accepted names of protocols that a later version speaks.
-constexpr std::array<std::string_view, 7> later_providers{
-    "anthropic",
+constexpr std::array<std::string_view, 6> later_providers{
     "anthropic_vertex",
     "claude_code",
     "gemini",

@@ -8,5 +8,7 @@ namespace llmproc::providers {
 
 /// OpenAI Chat Completions and every server that speaks it. Name: "openai_chat".
 const Codec& openai_chat_codec();
+/// Anthropic Messages and the servers that speak it. Name: "anthropic".
+const Codec& anthropic_codec();
 
 }  // namespace llmproc::providers

@@ -27,7 +27,15 @@ struct Row {
 constexpr std::string_view chat = "openai_chat";
 
 // One row is all that a server of a known protocol needs. Sorted by name.
-constexpr std::array<Row, 13> rows{{
+constexpr std::array<Row, 14> rows{{
+    {"anthropic",
+     "anthropic",
+     "https://api.anthropic.com",
+     "ANTHROPIC_API_KEY",
+     false,
+     false,
+     false,
+     true},
     {"deepseek", chat, "https://api.deepseek.com", "DEEPSEEK_API_KEY", false, false, true, false},
     {"groq", chat, "https://api.groq.com/openai/v1", "GROQ_API_KEY", true, false, true, false},
     {"llamacpp", chat, "http://localhost:8080/v1", "", false, false, true, true},
@@ -51,7 +59,8 @@ constexpr std::array<Row, 13> rows{{
     {"xai", chat, "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
 }};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 10> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> aliases{{
+    {"claude", "anthropic"},
     {"grok", "xai"},
     {"llama-cpp", "llamacpp"},
     {"llama-server", "llamacpp"},

@@ -75,12 +75,15 @@ std::vector<std::vector<float>> Codec::decode_embeddings(const HttpResponse& /*r
 }
 
 const Codec* find_codec(std::string_view name) noexcept {
-    const std::array<const Codec*, 1> codecs{
+    const std::array<const Codec*, 2> codecs{
+        &providers::anthropic_codec(),
         &providers::openai_chat_codec(),
     };
-    const auto found = std::find_if(codecs.begin(), codecs.end(), [name](const Codec* codec) {
-        return codec->name() == name;
-    });
+    const auto* const found = std::find_if(
+        codecs.begin(),
+        codecs.end(),
+        [name](const Codec* codec) { return codec->name() == name; }
+    );
     return found == codecs.end() ? nullptr : *found;
 }
 

@@ -206,7 +206,7 @@ std::vector<BadProgram> value_rows() {
          3,
          1,
          "model.provider",
-         "available: deepseek, groq"},
+         "available: anthropic, deepseek"},
         {"later provider",
          open + "provider = \"gemini_vertex\"\n",
          3,

@@ -1,0 +1,230 @@
+#include <llmproc/error.hpp>
+#include "core/json_reader.hpp"
+#include "core/json_writer.hpp"
+#include "providers/anthropic.hpp"
+#include "providers/request_parts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace llmproc::providers {
+
+namespace {
+
+/// From this version on sampling is refused and messages of role "system" are allowed.
+constexpr std::string_view version_2026_10_21 = "2026-10-21";
+
+void write_tool(JsonWriter& json, const ToolSpec& tool) {
+    json.begin_object();
+    json.key("name");
+    json.string(tool.name);
+    if (!tool.description.empty()) {
+        json.key("description");
+        json.string(tool.description);
+    }
+    json.key("input_schema");
+    const bool none = tool.parameters.text() == "null";
+    json.raw(none ? R"({"type":"object","properties":{}})" : tool.parameters.text());
+    if (tool.strict) {
+        json.key("strict");
+        json.boolean(*tool.strict);
+    }
+    json.end_object();
+}
+
+std::string_view choice_type(ToolChoice::Mode mode) {
+    switch (mode) {
+        case ToolChoice::Mode::automatic: return "auto";
+        case ToolChoice::Mode::none: return "none";
+        case ToolChoice::Mode::required: return "any";
+        case ToolChoice::Mode::tool: return "tool";
+    }
+    return "auto";
+}
+
+void write_tool_choice(JsonWriter& json, const ChatRequest& request) {
+    if (!request.tool_choice && !request.parallel_tool_calls) {
+        return;
+    }
+    const ToolChoice choice = request.tool_choice.value_or(ToolChoice());
+    json.key("tool_choice");
+    json.begin_object();
+    json.key("type");
+    json.string(choice_type(choice.mode));
+    if (choice.mode == ToolChoice::Mode::tool) {
+        if (choice.name.empty()) {
+            invalid_request("ToolChoice::tool needs the name of a tool");
+        }
+        json.key("name");
+        json.string(choice.name);
+    }
+    if (request.parallel_tool_calls && choice.mode != ToolChoice::Mode::none) {
+        json.key("disable_parallel_tool_use");
+        json.boolean(!*request.parallel_tool_calls);
+    }
+    json.end_object();
+}
+
+void write_tools(JsonWriter& json, const ChatRequest& request) {
+    if (request.tools.empty()) {
+        const bool must = request.tool_choice &&
+                          (request.tool_choice->mode == ToolChoice::Mode::required ||
+                           request.tool_choice->mode == ToolChoice::Mode::tool);
+        if (must) {
+            invalid_request("tool_choice demands a tool call, but the request has no tools");
+        }
+        return;
+    }
+    json.key("tools");
+    json.begin_array();
+    for (const ToolSpec& tool : request.tools) {
+        write_tool(json, tool);
+    }
+    json.end_array();
+    write_tool_choice(json, request);
+}
+
+[[noreturn]] void refuse(std::string_view name, std::string_view why, std::string_view remedy) {
+    std::string text = "parameters.";
+    text.append(name).append(" is refused by ").append(why).append("; ").append(remedy);
+    throw LLMError(Errc::not_supported, text);
+}
+
+void check_sampling(const SamplingParams& params, std::string_view version) {
+    if (params.seed) {
+        refuse("seed", "Anthropic Messages, which has none", "remove it");
+    }
+    if (version < version_2026_10_21) {
+        return;
+    }
+    const std::array<std::pair<std::string_view, bool>, 3> removed{{
+        {"temperature", params.temperature.has_value()},
+        {"top_p", params.top_p.has_value()},
+        {"top_k", params.top_k.has_value()},
+    }};
+    for (const auto& [name, set] : removed) {
+        if (set) {
+            refuse(
+                name,
+                "version " + std::string(version) + " of the API",
+                "remove it, or set parameters.extra_headers = { anthropic-version = "
+                "\"2023-06-01\" }"
+            );
+        }
+    }
+}
+
+void write_sampling(JsonWriter& json, const SamplingParams& params) {
+    write_integer(json, "max_tokens", params.max_tokens.value_or(anthropic_max_tokens));
+    write_number(json, "temperature", params.temperature);
+    write_number(json, "top_p", params.top_p);
+    write_integer(json, "top_k", params.top_k);
+    if (!params.stop.empty()) {
+        json.key("stop_sequences");
+        json.begin_array();
+        for (const std::string& text : params.stop) {
+            json.string(text);
+        }
+        json.end_array();
+    }
+}
+
+void write_output_config(JsonWriter& json, const SamplingParams& params) {
+    if (!params.reasoning_effort && !params.response_schema) {
+        return;
+    }
+    json.key("output_config");
+    json.begin_object();
+    if (params.reasoning_effort) {
+        json.key("effort");
+        json.string(*params.reasoning_effort);
+    }
+    if (params.response_schema) {
+        json.key("format");
+        json.begin_object();
+        json.key("type");
+        json.string("json_schema");
+        json.key("schema");
+        json.raw(params.response_schema->text());
+        json.end_object();
+    }
+    json.end_object();
+}
+
+/// The members of `extra` that the counting endpoint takes; it refuses the others.
+RawJson countable(const RawJson& extra) {
+    constexpr std::array<std::string_view, 8> names{
+        "cache_control",
+        "messages",
+        "model",
+        "output_config",
+        "system",
+        "thinking",
+        "tool_choice",
+        "tools"};
+    JsonReader reader(extra.text());
+    if (reader.peek() != JsonKind::object) {
+        return extra;
+    }
+    std::string kept;
+    JsonWriter json(kept);
+    json.begin_object();
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        if (std::find(names.begin(), names.end(), key) == names.end()) {
+            reader.skip();
+            continue;
+        }
+        json.key(key);
+        json.raw(reader.raw());
+    }
+    json.end_object();
+    return RawJson::trusted(std::move(kept));
+}
+
+}  // namespace
+
+std::string encode_anthropic_body(
+    const ChatRequest& request,
+    const Endpoint& endpoint,
+    AnthropicCall call,
+    std::string_view version,
+    EncodeCache& cache
+) {
+    const SamplingParams& params = request.params;
+    // The small settings first: then the size is known and the body is reserved once.
+    std::string settings;
+    JsonWriter json(settings);
+    json.begin_object();
+    json.key("model");
+    json.string(model_of(request, endpoint));
+    if (call != AnthropicCall::count) {
+        check_sampling(params, version);
+        write_sampling(json, params);
+    }
+    write_tools(json, request);
+    write_output_config(json, params);
+    if (call == AnthropicCall::stream) {
+        json.key("stream");
+        json.boolean(true);
+    }
+
+    const std::size_t bytes = fill_anthropic_cache(request.messages, cache);
+    std::string body;
+    body.reserve(settings.size() + bytes + request.system.size() + request.system.size() / 8 + 128);
+    body += settings;
+    write_anthropic_messages(body, request, cache, version >= version_2026_10_21);
+    body.push_back('}');
+    if (!params.extra_body) {
+        return body;
+    }
+    const bool count = call == AnthropicCall::count;
+    return merge_extra(body, count ? countable(*params.extra_body) : *params.extra_body);
+}
+
+}  // namespace llmproc::providers
