@@ -1,7 +1,7 @@
 #include <llmproc/error.hpp>
-#include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/openai_chat.hpp"
+#include "providers/request_parts.hpp"
 
 #include <algorithm>
 #include <string>
@@ -13,25 +13,13 @@ namespace llmproc::providers {
 
 namespace {
 
-[[noreturn]] void invalid(const std::string& text) {
-    throw LLMError(Errc::invalid_argument, text);
-}
-
-const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint) {
-    const std::string& model = request.model.empty() ? endpoint.model : request.model;
-    if (model.empty()) {
-        invalid("no model is named; set model.name in the program or ChatRequest::model");
-    }
-    return model;
-}
-
 /// Encodes what the cache lacks and returns the size of all encoded messages.
 /// System messages are not cached: their role depends on the endpoint.
 std::size_t fill_cache(const History& messages, EncodeCache& cache) {
     std::size_t bytes = 0;
     for (const auto& message : messages) {
         if (!message) {
-            invalid("a message of the request is a null pointer");
+            invalid_request("a message of the request is a null pointer");
         }
         if (message->role() == Role::system) {
             bytes += message->text().size() + 64;
@@ -167,7 +155,7 @@ void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
         case ToolChoice::Mode::tool: break;
     }
     if (choice.name.empty()) {
-        invalid("ToolChoice::tool needs the name of a tool");
+        invalid_request("ToolChoice::tool needs the name of a tool");
     }
     json.begin_object();
     json.key("type");
@@ -186,7 +174,7 @@ void write_tools(JsonWriter& json, const ChatRequest& request) {
                           (request.tool_choice->mode == ToolChoice::Mode::required ||
                            request.tool_choice->mode == ToolChoice::Mode::tool);
         if (must) {
-            invalid("tool_choice demands a tool call, but the request has no tools");
+            invalid_request("tool_choice demands a tool call, but the request has no tools");
         }
         // The API refuses tool_choice and parallel_tool_calls without tools.
         return;
@@ -203,20 +191,6 @@ void write_tools(JsonWriter& json, const ChatRequest& request) {
     if (request.parallel_tool_calls) {
         json.key("parallel_tool_calls");
         json.boolean(*request.parallel_tool_calls);
-    }
-}
-
-void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value) {
-    if (value) {
-        json.key(name);
-        json.integer(*value);
-    }
-}
-
-void write_number(JsonWriter& json, std::string_view name, std::optional<double> value) {
-    if (value) {
-        json.key(name);
-        json.number(*value);
     }
 }
 
@@ -282,48 +256,6 @@ void write_stream(JsonWriter& json, bool stream, const Endpoint& endpoint) {
     }
 }
 
-using Members = std::vector<std::pair<std::string, std::string_view>>;
-
-Members read_members(std::string_view object) {
-    Members members;
-    JsonReader reader(object);
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        std::string name(key);
-        members.emplace_back(std::move(name), reader.raw());
-    }
-    return members;
-}
-
-/// `body` with the members of `extra` in place of those of the same name.
-std::string merge_extra(const std::string& body, const RawJson& extra) {
-    if (JsonReader(extra.text()).peek() != JsonKind::object) {
-        invalid("extra_body must be a JSON object");
-    }
-    const Members added = read_members(extra.text());
-    std::string merged;
-    merged.reserve(body.size() + extra.text().size());
-    JsonWriter json(merged);
-    json.begin_object();
-    for (const auto& [name, value] : read_members(body)) {
-        const std::string& own = name;
-        const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& member) {
-            return member.first == own;
-        });
-        if (!replaced) {
-            json.key(name);
-            json.raw(value);
-        }
-    }
-    for (const auto& [name, value] : added) {
-        json.key(name);
-        json.raw(value);
-    }
-    json.end_object();
-    return merged;
-}
-
 }  // namespace
 
 std::string encode_chat_body(
@@ -333,7 +265,7 @@ std::string encode_chat_body(
     EncodeCache& cache
 ) {
     if (request.messages.empty() && request.system.empty()) {
-        invalid("the request has no messages; add one with ChatRequest::add");
+        invalid_request("the request has no messages; add one with ChatRequest::add");
     }
     // The small settings first: then the size is known and the body is reserved once.
     std::string settings;

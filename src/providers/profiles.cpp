@@ -25,10 +25,19 @@ struct Row {
 };
 
 constexpr std::string_view chat = "openai_chat";
+constexpr std::string_view gemini = "gemini";
 
 // One row is all that a server of a known protocol needs. Sorted by name.
-constexpr std::array<Row, 13> rows{{
+constexpr std::array<Row, 14> rows{{
     {"deepseek", chat, "https://api.deepseek.com", "DEEPSEEK_API_KEY", false, false, true, false},
+    {"gemini",
+     gemini,
+     "https://generativelanguage.googleapis.com/v1beta",
+     "GEMINI_API_KEY",
+     false,
+     false,
+     true,
+     true},
     {"groq", chat, "https://api.groq.com/openai/v1", "GROQ_API_KEY", true, false, true, false},
     {"llamacpp", chat, "http://localhost:8080/v1", "", false, false, true, true},
     {"lmstudio", chat, "http://localhost:1234/v1", "", false, false, true, true},
@@ -51,7 +60,8 @@ constexpr std::array<Row, 13> rows{{
     {"xai", chat, "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
 }};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 10> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> aliases{{
+    {"google", "gemini"},
     {"grok", "xai"},
     {"llama-cpp", "llamacpp"},
     {"llama-server", "llamacpp"},
