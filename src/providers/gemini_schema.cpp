@@ -57,6 +57,12 @@ bool is_null_type(const Schema& schema) {
     return schema.is_object() && schema.size() == 1 && schema.value("type", Schema()) == "null";
 }
 
+std::string below(const std::string& place, std::string_view name) {
+    std::string text = place;
+    text.append("/").append(name);
+    return text;
+}
+
 /// Rewrites one schema; the work is bounded, since inlining can multiply.
 class Shaper {
 public:
@@ -78,7 +84,7 @@ public:
         }
         Schema result = Schema::object();
         for (const auto& [name, value] : schema.items()) {
-            add(result, name, value, place + "/" + name);
+            add(result, name, value, below(place, name));
         }
         if (const auto required = schema.find("required"); required != schema.end()) {
             result["required"] = *required;
@@ -144,7 +150,7 @@ private:
         } else if (name == "anyOf" || name == "oneOf") {
             add_choice(result, value, place);
         } else if (name == "allOf" && value.is_array() && value.size() == 1) {
-            result.update(shape(value.front(), place + "/0"));
+            result.update(shape(value.front(), below(place, "0")));
         } else if (is_one_of(same_members, name)) {
             result[name] = value;
         } else if (name == "additionalProperties" && value.is_object() && !value.empty()) {
@@ -191,7 +197,7 @@ private:
     void add_properties(Schema& result, const Schema& value, const std::string& place) {
         Schema& properties = result["properties"] = Schema::object();
         for (const auto& [name, schema] : value.items()) {
-            properties[name] = shape(schema, place + "/" + name);
+            properties[name] = shape(schema, below(place, name));
         }
     }
 
@@ -202,7 +208,7 @@ private:
             if (is_null_type(value[i])) {
                 result["nullable"] = true;
             } else {
-                choices.push_back(shape(value[i], place + "/" + std::to_string(i)));
+                choices.push_back(shape(value[i], below(place, std::to_string(i))));
             }
         }
         if (choices.size() == 1) {
