@@ -25,6 +25,9 @@ struct LLMPROC_API ProviderQuirks {
     bool developer_role = false;         ///< Send the system prompt as role "developer".
     bool stream_usage = true;            ///< Ask for usage by stream_options.include_usage.
     bool send_top_k = true;              ///< The server knows top_k.
+    /// Send schemas to Gemini as `responseSchema` and `parameters`, in their subset of JSON Schema,
+    /// instead of as they are; for servers without the fields for JSON Schema.
+    bool schema_subset = false;
 };
 
 /// One row of the table: a server that speaks a known protocol.

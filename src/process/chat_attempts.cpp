@@ -28,6 +28,14 @@ asio::awaitable<std::string> read_error_body(net::HttpExchange& exchange) {
     co_return body;
 }
 
+/// Some providers say in the body how long to wait; the retry looks at the headers.
+void keep_hint(Headers& refusal, const Diagnostics& error) {
+    const auto now = std::chrono::system_clock::now();
+    if (error.retry_after && !wire::retry_after_hint(refusal, now)) {
+        refusal.set("retry-after-ms", std::to_string(error.retry_after->count()));
+    }
+}
+
 HttpResponse whole(net::HttpExchange& exchange, std::string body) {
     HttpResponse response = exchange.take_head();
     response.body = std::move(body);
@@ -118,7 +126,9 @@ asio::awaitable<net::HttpExchange> ChatAttempt::open(const HttpRequest& request)
         // Some servers quote the key they refuse.
         body = transport_.settings->endpoint.api_key.redact(std::move(body));
         const HttpResponse response = whole(exchange, std::move(body));
-        throw codec().decode_error(response);
+        const LLMError error = codec().decode_error(response);
+        keep_hint(refusal, error.diagnostics());
+        throw LLMError(error);
     }
     co_return std::move(exchange);
 }

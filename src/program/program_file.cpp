@@ -22,10 +22,9 @@ namespace llmproc {
 namespace {
 
 // Accepted names of protocols that a later version speaks.
-constexpr std::array<std::string_view, 6> later_providers{
+constexpr std::array<std::string_view, 5> later_providers{
     "anthropic_vertex",
     "claude_code",
-    "gemini",
     "gemini_vertex",
     "openai_response",
     "openai_responses"};

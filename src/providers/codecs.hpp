@@ -10,5 +10,7 @@ namespace llmproc::providers {
 const Codec& openai_chat_codec();
 /// Anthropic Messages and the servers that speak it. Name: "anthropic".
 const Codec& anthropic_codec();
+/// Google's generateContent. Name: "gemini".
+const Codec& gemini_codec();
 
 }  // namespace llmproc::providers

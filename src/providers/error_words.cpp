@@ -14,7 +14,7 @@ struct KnownWord {
 };
 
 // Codes and types that say more than the status, or stand alone in an error after HTTP 200.
-constexpr std::array<KnownWord, 10> decisive_words{{
+constexpr std::array<KnownWord, 11> decisive_words{{
     {"context_length_exceeded", Errc::context_length},
     {"exceed_context_size_error", Errc::context_length},  // llama.cpp
     {"content_filter", Errc::content_filtered},
@@ -24,6 +24,7 @@ constexpr std::array<KnownWord, 10> decisive_words{{
     {"billing_hard_limit_reached", Errc::insufficient_quota},
     {"enforced_spend_limit_reached", Errc::insufficient_quota},  // Anthropic
     {"invalid_api_key", Errc::authentication_failed},
+    {"API_KEY_INVALID", Errc::authentication_failed},  // Google, with status 400
     {"model_not_found", Errc::not_found},
 }};
 
@@ -66,11 +67,12 @@ std::optional<Errc> look_up(const std::array<KnownWord, Size>& words, std::strin
     return found == words.end() ? std::nullopt : std::optional(found->code);
 }
 
-constexpr std::array<std::string_view, 4> context_phrases{
+constexpr std::array<std::string_view, 5> context_phrases{
     "maximum context length",
     "context_length_exceeded",
-    "prompt is too long",     // Anthropic
-    "exceed context limit"};  // Anthropic, with max_tokens counted in
+    "prompt is too long",                             // Anthropic
+    "exceed context limit",                           // Anthropic, with max_tokens counted in
+    "exceeds the maximum number of tokens allowed"};  // Gemini
 
 }  // namespace
 

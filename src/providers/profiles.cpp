@@ -25,9 +25,10 @@ struct Row {
 };
 
 constexpr std::string_view chat = "openai_chat";
+constexpr std::string_view gemini = "gemini";
 
 // One row is all that a server of a known protocol needs. Sorted by name.
-constexpr std::array<Row, 14> rows{{
+constexpr std::array<Row, 15> rows{{
     {"anthropic",
      "anthropic",
      "https://api.anthropic.com",
@@ -37,6 +38,14 @@ constexpr std::array<Row, 14> rows{{
      false,
      true},
     {"deepseek", chat, "https://api.deepseek.com", "DEEPSEEK_API_KEY", false, false, true, false},
+    {"gemini",
+     gemini,
+     "https://generativelanguage.googleapis.com/v1beta",
+     "GEMINI_API_KEY",
+     false,
+     false,
+     true,
+     true},
     {"groq", chat, "https://api.groq.com/openai/v1", "GROQ_API_KEY", true, false, true, false},
     {"llamacpp", chat, "http://localhost:8080/v1", "", false, false, true, true},
     {"lmstudio", chat, "http://localhost:1234/v1", "", false, false, true, true},
@@ -59,8 +68,9 @@ constexpr std::array<Row, 14> rows{{
     {"xai", chat, "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
 }};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 11> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> aliases{{
     {"claude", "anthropic"},
+    {"google", "gemini"},
     {"grok", "xai"},
     {"llama-cpp", "llamacpp"},
     {"llama-server", "llamacpp"},

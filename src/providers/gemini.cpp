@@ -1,0 +1,273 @@
+#include "providers/gemini.hpp"
+
+#include "core/json_reader.hpp"
+#include "core/json_writer.hpp"
+#include "providers/codecs.hpp"
+#include "providers/openai_fields.hpp"
+#include "providers/request_parts.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace llmproc::providers {
+
+namespace {
+
+HttpRequest gemini_request(
+    std::string_view method,
+    std::string_view path,
+    const Endpoint& endpoint
+) {
+    HttpRequest request = json_request(method, path, endpoint);
+    // Not in the query, where logs would show it.
+    add_key_header(request, "x-goog-api-key", "", endpoint);
+    return request;
+}
+
+HttpRequest model_request(
+    const std::string& model,
+    std::string_view call,
+    const Endpoint& endpoint
+) {
+    std::string path = "/" + gemini_model_path(model);
+    path += call;
+    return gemini_request("POST", path, endpoint);
+}
+
+/// Calls `read_item(reader)` for each element of the array `name`.
+template <class ReadItem>
+void read_list(
+    std::string_view what,
+    std::string_view body,
+    std::string_view name,
+    ReadItem read_item
+) {
+    reading(what, [&] {
+        bool found = false;
+        JsonReader reader(body);
+        reader.begin_object();
+        std::string_view key;
+        while (reader.next_key(key)) {
+            if (key != name) {
+                reader.skip();
+                continue;
+            }
+            found = true;
+            reader.begin_array();
+            while (reader.next_element()) {
+                read_item(reader);
+            }
+        }
+        reader.finish();
+        if (!found) {
+            throw gemini_malformed(what, "it has no " + std::string(name));
+        }
+    });
+}
+
+class GeminiCodec final : public Codec {
+public:
+    std::string_view name() const noexcept override { return gemini_name; }
+
+    HttpRequest encode(
+        const ChatRequest& request,
+        const Endpoint& endpoint,
+        bool stream,
+        EncodeCache& cache
+    ) const override {
+        HttpRequest result = model_request(
+            model_of(request, endpoint),
+            stream ? ":streamGenerateContent?alt=sse" : ":generateContent",
+            endpoint
+        );
+        result.body = encode_gemini_body(request, endpoint, cache);
+        add_extra_headers(result, request.params);
+        return result;
+    }
+
+    ChatReply decode(const HttpResponse& response) const override {
+        ChatReply reply = decode_gemini_reply(response);
+        reply.request_id = request_id(response.headers);
+        return reply;
+    }
+
+    LLMError decode_error(const HttpResponse& response) const override {
+        return make_gemini_error(
+            response.status,
+            response.body,
+            response.headers,
+            request_id(response.headers)
+        );
+    }
+
+    std::unique_ptr<StreamDecoder> stream_decoder() const override {
+        return make_gemini_stream_decoder();
+    }
+
+    std::optional<HttpRequest> encode_count_tokens(
+        const ChatRequest& request,
+        const Endpoint& endpoint
+    ) const override {
+        HttpRequest result = model_request(model_of(request, endpoint), ":countTokens", endpoint);
+        result.body = encode_gemini_count(request, endpoint);
+        add_extra_headers(result, request.params);
+        return result;
+    }
+
+    TokenCount decode_count_tokens(const HttpResponse& response) const override {
+        return decode_gemini_count(response.body);
+    }
+
+    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint) const override {
+        return gemini_request("GET", "/models?pageSize=1000", endpoint);  // the API's largest page
+    }
+
+    std::vector<std::string> decode_list_models(const HttpResponse& response) const override {
+        return decode_gemini_models(response.body);
+    }
+
+    std::optional<HttpRequest> encode_embeddings(
+        const std::vector<std::string>& texts,
+        const Endpoint& endpoint
+    ) const override {
+        HttpRequest request = model_request(endpoint.model, ":batchEmbedContents", endpoint);
+        request.body = encode_gemini_embeddings(texts, endpoint);
+        return request;
+    }
+
+    std::vector<std::vector<float>> decode_embeddings(const HttpResponse& response) const override {
+        return decode_gemini_embeddings(response.body);
+    }
+};
+
+}  // namespace
+
+std::string gemini_model_path(const std::string& model) {
+    constexpr std::string_view safe =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+        "-._~/@:+";
+    if (model.empty() || model.find_first_not_of(safe) != model.npos ||
+        model.find("..") != model.npos) {
+        invalid_request(
+            "the model name \"" + model +
+            "\" cannot stand in an address; give one of "
+            "the provider's list of models, e.g. gemini-3.8-flash"
+        );
+    }
+    const bool whole = model.starts_with("models/") || model.starts_with("tunedModels/");
+    return whole ? model : "models/" + model;
+}
+
+TokenCount decode_gemini_count(std::string_view body) {
+    return reading("the token count", [&] {
+        std::optional<std::int64_t> total;
+        JsonReader reader(body);
+        reader.begin_object();
+        std::string_view key;
+        while (reader.next_key(key)) {
+            if (key == "totalTokens") {
+                total = read_count(reader);
+            } else {
+                reader.skip();
+            }
+        }
+        reader.finish();
+        if (!total) {
+            throw gemini_malformed("the token count", "it has no totalTokens");
+        }
+        TokenCount count;
+        count.input_tokens = *total;
+        count.exact = true;
+        count.source = TokenSource::provider;
+        return count;
+    });
+}
+
+std::vector<std::string> decode_gemini_models(std::string_view body) {
+    constexpr std::string_view prefix = "models/";
+    std::vector<std::string> names;
+    read_list("the list of models", body, "models", [&](JsonReader& reader) {
+        std::string name;
+        reader.begin_object();
+        std::string_view key;
+        while (reader.next_key(key)) {
+            if (key == "name") {
+                name = reader.string();
+            } else {
+                reader.skip();
+            }
+        }
+        if (!name.empty()) {
+            names.push_back(name.starts_with(prefix) ? name.substr(prefix.size()) : name);
+        }
+    });
+    return names;
+}
+
+std::string encode_gemini_embeddings(
+    const std::vector<std::string>& texts,
+    const Endpoint& endpoint
+) {
+    if (texts.empty()) {
+        invalid_request("embeddings need at least one text");
+    }
+    const std::string model = gemini_model_path(endpoint.model);
+    std::string body;
+    JsonWriter json(body);
+    json.begin_object();
+    json.key("requests");
+    json.begin_array();
+    for (const std::string& text : texts) {
+        json.begin_object();
+        json.key("model");
+        json.string(model);
+        json.key("content");
+        json.begin_object();
+        json.key("parts");
+        json.begin_array();
+        json.begin_object();
+        json.key("text");
+        json.string(text);
+        json.end_object();
+        json.end_array();
+        json.end_object();
+        json.end_object();
+    }
+    json.end_array();
+    json.end_object();
+    return body;
+}
+
+std::vector<std::vector<float>> decode_gemini_embeddings(std::string_view body) {
+    constexpr std::string_view what = "the list of embeddings";
+    std::vector<std::vector<float>> vectors;
+    read_list(what, body, "embeddings", [&](JsonReader& reader) {
+        bool found = false;
+        std::vector<float>& values = vectors.emplace_back();
+        reader.begin_object();
+        std::string_view key;
+        while (reader.next_key(key)) {
+            if (key != "values") {
+                reader.skip();
+                continue;
+            }
+            found = true;
+            reader.begin_array();
+            while (reader.next_element()) {
+                values.push_back(static_cast<float>(reader.number()));
+            }
+        }
+        if (!found) {
+            throw gemini_malformed(what, "an item has no values");
+        }
+    });
+    return vectors;
+}
+
+const Codec& gemini_codec() {
+    // Never destroyed: threads that end after main may still use it.
+    static const auto* const codec = new GeminiCodec();
+    return *codec;
+}
+
+}  // namespace llmproc::providers
