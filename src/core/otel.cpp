@@ -105,9 +105,10 @@ constexpr bool in_order() noexcept {
 static_assert(in_order());
 
 /// The rows of the profile table that have a well-known value of another name.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 3> provider_names{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> provider_names{{
     {"mistral", "mistral_ai"},
     {"openai_chat", "openai"},
+    {"openai_responses", "openai"},
     {"xai", "x_ai"},
 }};
 

@@ -8,5 +8,7 @@ namespace llmproc::providers {
 
 /// OpenAI Chat Completions and every server that speaks it. Name: "openai_chat".
 const Codec& openai_chat_codec();
+/// OpenAI Responses. Name: "openai_responses".
+const Codec& openai_responses_codec();
 
 }  // namespace llmproc::providers

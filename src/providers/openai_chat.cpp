@@ -3,6 +3,7 @@
 #include <llmproc/version.hpp>
 #include "providers/codecs.hpp"
 #include "providers/openai_errors.hpp"
+#include "providers/request_parts.hpp"
 #include "wire/url.hpp"
 
 #include <stdexcept>
@@ -11,19 +12,6 @@
 namespace llmproc::providers {
 
 namespace {
-
-void add_extra_headers(HttpRequest& request, const SamplingParams& params) {
-    for (const auto& [name, value] : params.extra_headers) {
-        try {
-            request.headers.set(name, value);
-        } catch (const std::invalid_argument& problem) {
-            throw LLMError(
-                Errc::invalid_argument,
-                std::string("parameters.extra_headers: ") + problem.what()
-            );
-        }
-    }
-}
 
 class OpenAiChatCodec final : public Codec {
 public:

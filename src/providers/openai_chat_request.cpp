@@ -1,7 +1,7 @@
 #include <llmproc/error.hpp>
-#include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/openai_chat.hpp"
+#include "providers/request_parts.hpp"
 
 #include <algorithm>
 #include <string>
@@ -12,41 +12,6 @@
 namespace llmproc::providers {
 
 namespace {
-
-[[noreturn]] void invalid(const std::string& text) {
-    throw LLMError(Errc::invalid_argument, text);
-}
-
-const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint) {
-    const std::string& model = request.model.empty() ? endpoint.model : request.model;
-    if (model.empty()) {
-        invalid("no model is named; set model.name in the program or ChatRequest::model");
-    }
-    return model;
-}
-
-/// Encodes what the cache lacks and returns the size of all encoded messages.
-/// System messages are not cached: their role depends on the endpoint.
-std::size_t fill_cache(const History& messages, EncodeCache& cache) {
-    std::size_t bytes = 0;
-    for (const auto& message : messages) {
-        if (!message) {
-            invalid("a message of the request is a null pointer");
-        }
-        if (message->role() == Role::system) {
-            bytes += message->text().size() + 64;
-            continue;
-        }
-        const std::string* text = cache.find(message);
-        if (text == nullptr) {
-            std::string fresh;
-            append_chat_message(fresh, *message, false);
-            text = &cache.store(message, std::move(fresh));
-        }
-        bytes += text->size() + 1;
-    }
-    return bytes;
-}
 
 /// Appends messages to the array, keeping back what may only follow a run of tool results.
 class MessageList {
@@ -160,14 +125,8 @@ void write_tool(JsonWriter& json, const ToolSpec& tool) {
 
 void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
     json.key("tool_choice");
-    switch (choice.mode) {
-        case ToolChoice::Mode::automatic: json.string("auto"); return;
-        case ToolChoice::Mode::none: json.string("none"); return;
-        case ToolChoice::Mode::required: json.string("required"); return;
-        case ToolChoice::Mode::tool: break;
-    }
-    if (choice.name.empty()) {
-        invalid("ToolChoice::tool needs the name of a tool");
+    if (write_choice_mode(json, choice)) {
+        return;
     }
     json.begin_object();
     json.key("type");
@@ -182,12 +141,7 @@ void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
 
 void write_tools(JsonWriter& json, const ChatRequest& request) {
     if (request.tools.empty()) {
-        const bool must = request.tool_choice &&
-                          (request.tool_choice->mode == ToolChoice::Mode::required ||
-                           request.tool_choice->mode == ToolChoice::Mode::tool);
-        if (must) {
-            invalid("tool_choice demands a tool call, but the request has no tools");
-        }
+        refuse_forced_call(request.tool_choice);
         // The API refuses tool_choice and parallel_tool_calls without tools.
         return;
     }
@@ -203,20 +157,6 @@ void write_tools(JsonWriter& json, const ChatRequest& request) {
     if (request.parallel_tool_calls) {
         json.key("parallel_tool_calls");
         json.boolean(*request.parallel_tool_calls);
-    }
-}
-
-void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value) {
-    if (value) {
-        json.key(name);
-        json.integer(*value);
-    }
-}
-
-void write_number(JsonWriter& json, std::string_view name, std::optional<double> value) {
-    if (value) {
-        json.key(name);
-        json.number(*value);
     }
 }
 
@@ -282,48 +222,6 @@ void write_stream(JsonWriter& json, bool stream, const Endpoint& endpoint) {
     }
 }
 
-using Members = std::vector<std::pair<std::string, std::string_view>>;
-
-Members read_members(std::string_view object) {
-    Members members;
-    JsonReader reader(object);
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        std::string name(key);
-        members.emplace_back(std::move(name), reader.raw());
-    }
-    return members;
-}
-
-/// `body` with the members of `extra` in place of those of the same name.
-std::string merge_extra(const std::string& body, const RawJson& extra) {
-    if (JsonReader(extra.text()).peek() != JsonKind::object) {
-        invalid("extra_body must be a JSON object");
-    }
-    const Members added = read_members(extra.text());
-    std::string merged;
-    merged.reserve(body.size() + extra.text().size());
-    JsonWriter json(merged);
-    json.begin_object();
-    for (const auto& [name, value] : read_members(body)) {
-        const std::string& own = name;
-        const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& member) {
-            return member.first == own;
-        });
-        if (!replaced) {
-            json.key(name);
-            json.raw(value);
-        }
-    }
-    for (const auto& [name, value] : added) {
-        json.key(name);
-        json.raw(value);
-    }
-    json.end_object();
-    return merged;
-}
-
 }  // namespace
 
 std::string encode_chat_body(
@@ -333,7 +231,7 @@ std::string encode_chat_body(
     EncodeCache& cache
 ) {
     if (request.messages.empty() && request.system.empty()) {
-        invalid("the request has no messages; add one with ChatRequest::add");
+        invalid_request("the request has no messages; add one with ChatRequest::add");
     }
     // The small settings first: then the size is known and the body is reserved once.
     std::string settings;
@@ -345,7 +243,7 @@ std::string encode_chat_body(
     write_params(json, request.params, endpoint);
     write_stream(json, stream, endpoint);
 
-    const std::size_t bytes = fill_cache(request.messages, cache);
+    const std::size_t bytes = fill_encode_cache(request.messages, cache, append_chat_message);
     std::string body;
     body.reserve(settings.size() + bytes + request.system.size() + request.system.size() / 8 + 128);
     body += settings;

@@ -1,10 +1,10 @@
 #include "providers/openai_errors.hpp"
 
+#include "providers/error_words.hpp"
 #include "providers/openai_fields.hpp"
 #include "wire/retry_policy.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <utility>
 
@@ -14,70 +14,6 @@ namespace {
 
 constexpr std::size_t max_provider_message = 2000;
 constexpr std::size_t max_words_in_what = 400;
-
-struct KnownWord {
-    std::string_view word;
-    Errc code;
-};
-
-// Codes and types that say more than the status, or stand alone in an error after HTTP 200.
-constexpr std::array<KnownWord, 9> decisive_words{{
-    {"context_length_exceeded", Errc::context_length},
-    {"exceed_context_size_error", Errc::context_length},  // llama.cpp
-    {"content_filter", Errc::content_filtered},
-    {"content_policy_violation", Errc::content_filtered},
-    {"insufficient_quota", Errc::insufficient_quota},
-    {"credit_balance_exhausted", Errc::insufficient_quota},
-    {"billing_hard_limit_reached", Errc::insufficient_quota},
-    {"invalid_api_key", Errc::authentication_failed},
-    {"model_not_found", Errc::not_found},
-}};
-
-constexpr std::array<KnownWord, 27> words_without_status{{
-    {"rate_limit_exceeded", Errc::rate_limited},
-    {"rate_limit_error", Errc::rate_limited},
-    {"requests", Errc::rate_limited},
-    {"tokens", Errc::rate_limited},
-    {"RESOURCE_EXHAUSTED", Errc::rate_limited},
-    {"server_is_overloaded", Errc::overloaded},
-    {"slow_down", Errc::overloaded},
-    {"overloaded_error", Errc::overloaded},
-    {"service_unavailable_error", Errc::overloaded},
-    {"unavailable_error", Errc::overloaded},
-    {"UNAVAILABLE", Errc::overloaded},
-    {"server_error", Errc::server_error},
-    {"api_error", Errc::server_error},
-    {"internal_server_error", Errc::server_error},
-    {"timeout_error", Errc::server_error},
-    {"INTERNAL", Errc::server_error},
-    {"invalid_request_error", Errc::invalid_request},
-    {"BadRequestError", Errc::invalid_request},  // vLLM
-    {"invalid_prompt", Errc::invalid_request},
-    {"INVALID_ARGUMENT", Errc::invalid_request},
-    {"authentication_error", Errc::authentication_failed},
-    {"UNAUTHENTICATED", Errc::authentication_failed},
-    {"permission_error", Errc::permission_denied},
-    {"PERMISSION_DENIED", Errc::permission_denied},
-    {"billing_error", Errc::insufficient_quota},
-    {"not_found_error", Errc::not_found},
-    {"request_too_large", Errc::request_too_large},
-}};
-
-template <std::size_t Size>
-std::optional<Errc> look_up(const std::array<KnownWord, Size>& words, std::string_view word) {
-    for (const KnownWord& known : words) {
-        if (known.word == word) {
-            return known.code;
-        }
-    }
-    return std::nullopt;
-}
-
-template <std::size_t Size>
-std::optional<Errc> look_up(const std::array<KnownWord, Size>& words, const ProviderError& error) {
-    const std::optional<Errc> by_code = look_up(words, error.code);
-    return by_code ? by_code : look_up(words, error.type);
-}
 
 Errc code_of_status(int status) {
     switch (status) {
@@ -340,14 +276,14 @@ ProviderError parse_error_body(std::string_view body) {
 }
 
 Errc error_code_of(std::optional<int> status, const ProviderError& error) {
-    if (const auto code = look_up(decisive_words, error)) {
+    if (const auto code = decisive_code(error)) {
         return *code;
     }
     if (!status) {
         status = status_in_code(error.code);
     }
     const Errc code = status ? code_of_status(*status)
-                             : look_up(words_without_status, error).value_or(Errc::server_error);
+                             : code_without_status(error).value_or(Errc::server_error);
     return code == Errc::invalid_request && names_context_length(error) ? Errc::context_length
                                                                         : code;
 }
@@ -391,7 +327,7 @@ LLMError decode_openai_error(const HttpResponse& response, std::string request_i
 
 LLMError malformed(std::string_view what, std::string_view detail) {
     std::string text(what);
-    text.append(" is not what Chat Completions promises: ").append(detail);
+    text.append(" is not what its protocol promises: ").append(detail);
     text += "; check that model.base_url is the address of its API";
     return {Errc::malformed_response, text};
 }

@@ -25,9 +25,10 @@ struct Row {
 };
 
 constexpr std::string_view chat = "openai_chat";
+constexpr std::string_view responses = "openai_responses";
 
 // One row is all that a server of a known protocol needs. Sorted by name.
-constexpr std::array<Row, 13> rows{{
+constexpr std::array<Row, 14> rows{{
     {"deepseek", chat, "https://api.deepseek.com", "DEEPSEEK_API_KEY", false, false, true, false},
     {"groq", chat, "https://api.groq.com/openai/v1", "GROQ_API_KEY", true, false, true, false},
     {"llamacpp", chat, "http://localhost:8080/v1", "", false, false, true, true},
@@ -38,6 +39,14 @@ constexpr std::array<Row, 13> rows{{
     {"openai", chat, "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
     {"openai_chat", chat, "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
     {"openai_compatible", chat, "", "", false, false, true, true},
+    {"openai_responses",
+     responses,
+     "https://api.openai.com/v1",
+     "OPENAI_API_KEY",
+     true,
+     true,
+     true,
+     false},
     {"openrouter",
      chat,
      "https://openrouter.ai/api/v1",
@@ -51,7 +60,7 @@ constexpr std::array<Row, 13> rows{{
     {"xai", chat, "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
 }};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 10> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> aliases{{
     {"grok", "xai"},
     {"llama-cpp", "llamacpp"},
     {"llama-server", "llamacpp"},
@@ -61,6 +70,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 10> aliases{
     {"lm_studio", "lmstudio"},
     {"openai-chat", "openai_chat"},
     {"openai-compatible", "openai_compatible"},
+    {"openai-responses", "openai_responses"},
     {"together_ai", "together"},
 }};
 

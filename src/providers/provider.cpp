@@ -75,8 +75,9 @@ std::vector<std::vector<float>> Codec::decode_embeddings(const HttpResponse& /*r
 }
 
 const Codec* find_codec(std::string_view name) noexcept {
-    const std::array<const Codec*, 1> codecs{
+    const std::array<const Codec*, 2> codecs{
         &providers::openai_chat_codec(),
+        &providers::openai_responses_codec(),
     };
     const auto found = std::find_if(codecs.begin(), codecs.end(), [name](const Codec* codec) {
         return codec->name() == name;

@@ -15,13 +15,17 @@
 
 namespace llmproc::testing_cassettes {
 
-inline std::string read_cassette(const std::string& name) {
-    const std::string path = std::string(LLMPROC_CASSETTE_DIR) + "/openai_chat/" + name;
+inline std::string read_cassette(const std::string& folder, const std::string& name) {
+    const std::string path = std::string(LLMPROC_CASSETTE_DIR) + "/" + folder + "/" + name;
     std::ifstream file(path, std::ios::binary);
     EXPECT_TRUE(file.is_open()) << path;
     std::ostringstream text;
     text << file.rdbuf();
     return text.str();
+}
+
+inline std::string read_cassette(const std::string& name) {
+    return read_cassette("openai_chat", name);
 }
 
 inline const Codec& codec() {

@@ -4,6 +4,7 @@
 #include <llmproc/json.hpp>
 #include <llmproc/provider.hpp>
 #include "providers/cassette.hpp"
+#include "providers/codec_checks.hpp"
 #include "providers/stream_driver.hpp"
 
 #include <gtest/gtest.h>
@@ -19,69 +20,16 @@ namespace llmproc {
 namespace {
 
 using providers::StreamDriver;
+using testing_cassettes::check_byte_by_byte;
+using testing_cassettes::check_cut_anywhere;
+using testing_cassettes::check_cut_reply;
+using testing_cassettes::check_every_split;
+using testing_cassettes::check_mutated_bytes;
 using testing_cassettes::codec;
+using testing_cassettes::Meaning;
+using testing_cassettes::meaning_of;
 using testing_cassettes::read_cassette;
 using testing_cassettes::test_name;
-
-/// What a stream meant, however it was cut.
-struct Meaning {
-    std::string text;
-    std::string refusal;
-    std::string thinking;
-    std::vector<ToolCallBlock> calls;
-    Usage usage;
-    StopReason stop_reason = StopReason::unknown;
-    std::string finish_reason;
-    int stops = 0;
-    friend bool operator==(const Meaning&, const Meaning&) = default;
-};
-
-void PrintTo(const Meaning& meaning, std::ostream* out) {
-    *out << "text=" << meaning.text << " refusal=" << meaning.refusal
-         << " thinking=" << meaning.thinking << " calls=" << meaning.calls.size()
-         << " finish=" << meaning.finish_reason << " stops=" << meaning.stops
-         << " tokens=" << meaning.usage.total_tokens;
-}
-
-Meaning meaning_of(const StreamEvents& events) {
-    Meaning meaning;
-    for (const StreamEvent& event : events) {
-        EXPECT_EQ(meaning.stops, 0) << "an event after stop";
-        switch (event.type) {
-            case StreamEvent::Type::text: meaning.text += event.data; break;
-            case StreamEvent::Type::refusal: meaning.refusal += event.data; break;
-            case StreamEvent::Type::thinking: meaning.thinking += event.data; break;
-            case StreamEvent::Type::tool_call_begin:
-                EXPECT_EQ(event.index, meaning.calls.size());
-                meaning.calls.emplace_back(event.tool_call_id, event.tool_name, "");
-                break;
-            case StreamEvent::Type::tool_call_arguments:
-                meaning.calls.at(event.index).arguments += event.data;
-                break;
-            case StreamEvent::Type::usage: meaning.usage = event.usage; break;
-            case StreamEvent::Type::stop:
-                ++meaning.stops;
-                meaning.stop_reason = event.stop_reason;
-                meaning.finish_reason = event.data;
-                break;
-            case StreamEvent::Type::other: break;
-        }
-    }
-    return meaning;
-}
-
-/// Decodes a body that comes in the given pieces.
-StreamEvents decode(const std::vector<std::string_view>& pieces) {
-    StreamDriver driver(codec().stream_decoder(), wire::SseLimits());
-    StreamEvents events;
-    for (const std::string_view piece : pieces) {
-        // A copy of its own, so that a view kept too long is seen by ASan.
-        const std::string own(piece);
-        driver.feed(own, events);
-    }
-    driver.finish(events);
-    return events;
-}
 
 std::string text_or_empty(const Json& object, const char* key) {
     const auto found = object.find(key);
@@ -166,54 +114,22 @@ TEST_P(StreamConformanceTest, MeansWhatTheOfficialSdkReads) {
 }
 
 TEST_P(StreamConformanceTest, MeansTheSameAtEverySplit) {
-    const std::string_view body = body_;
-    for (std::size_t cut = 0; cut <= body.size(); ++cut) {
-        ASSERT_EQ(meaning_of(decode({body.substr(0, cut), body.substr(cut)})), expected_)
-            << "cut at " << cut;
-    }
+    check_every_split(codec(), body_, expected_);
 }
 
 TEST_P(StreamConformanceTest, MeansTheSameByteByByte) {
-    std::vector<std::string_view> bytes;
-    for (std::size_t i = 0; i < body_.size(); ++i) {
-        bytes.push_back(std::string_view(body_).substr(i, 1));
-    }
-    EXPECT_EQ(meaning_of(decode(bytes)), expected_);
+    check_byte_by_byte(codec(), body_, expected_);
 }
 
 TEST_P(StreamConformanceTest, CutAnywhereIsNeverASuccessBeforeTheFinishReason) {
     // The event with the finish reason is complete with its closing brace.
     const std::size_t reason = body_.find("\"finish_reason\":\"");
     ASSERT_NE(reason, std::string::npos);
-    const std::size_t line_end = std::min(body_.find('\n', reason), body_.size());
-    for (std::size_t cut = 0; cut < body_.size(); ++cut) {
-        try {
-            const Meaning meaning = meaning_of(decode({std::string_view(body_).substr(0, cut)}));
-            ASSERT_GE(cut, line_end);
-            ASSERT_EQ(meaning.stops, 1);
-            ASSERT_EQ(meaning.text, expected_.text);
-            ASSERT_EQ(meaning.calls, expected_.calls);
-        } catch (const LLMError& error) {
-            ASSERT_EQ(error.errc(), Errc::truncated_stream) << "cut at " << cut << error.what();
-        }
-    }
+    check_cut_anywhere(codec(), body_, std::min(body_.find('\n', reason), body_.size()), expected_);
 }
 
 TEST_P(StreamConformanceTest, AMutatedByteIsABoundedErrorOrAnotherAnswer) {
-    constexpr std::string_view bytes("\x00\xff{}[]\",:\\x\n0-", 14);
-    for (std::size_t at = 0; at < body_.size(); ++at) {
-        std::string mutated = body_;
-        mutated[at] = bytes[at % bytes.size()];
-        try {
-            ASSERT_EQ(meaning_of(decode({mutated})).stops, 1);
-        } catch (const LLMError& error) {
-            ASSERT_LT(error.message().size(), 3000U);
-            ASSERT_TRUE(
-                error.errc() == Errc::malformed_response ||
-                error.errc() == Errc::truncated_stream || error.errc() == Errc::server_error
-            ) << error.what();
-        }
-    }
+    check_mutated_bytes(codec(), body_);
 }
 
 TEST_P(StreamConformanceTest, UnknownMembersAndEventsChangeNothing) {
@@ -298,17 +214,7 @@ TEST_P(ReplyConformanceTest, MeansWhatTheBodySays) {
 }
 
 TEST_P(ReplyConformanceTest, CutAnywhereIsMalformed) {
-    const std::string body = read_cassette(GetParam() + ".json");
-    for (std::size_t cut = 0; cut <= body.rfind('}'); ++cut) {
-        HttpResponse response(200);
-        response.body = body.substr(0, cut);
-        try {
-            static_cast<void>(codec().decode(response));
-            FAIL() << "accepted, cut at " << cut;
-        } catch (const LLMError& error) {
-            ASSERT_EQ(error.errc(), Errc::malformed_response);
-        }
-    }
+    check_cut_reply(codec(), read_cassette(GetParam() + ".json"));
 }
 
 INSTANTIATE_TEST_SUITE_P(
