@@ -22,14 +22,12 @@ namespace llmproc {
 namespace {
 
 // Accepted names of protocols that a later version speaks.
-constexpr std::array<std::string_view, 7> later_providers{
+constexpr std::array<std::string_view, 5> later_providers{
     "anthropic",
     "anthropic_vertex",
     "claude_code",
     "gemini",
-    "gemini_vertex",
-    "openai_response",
-    "openai_responses"};
+    "gemini_vertex"};
 
 std::string known_providers() {
     std::string names;

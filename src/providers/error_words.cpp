@@ -1,8 +1,8 @@
 #include "providers/error_words.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
-#include <string_view>
 
 namespace llmproc::providers {
 
@@ -14,7 +14,7 @@ struct KnownWord {
 };
 
 // Codes and types that say more than the status, or stand alone in an error after HTTP 200.
-constexpr std::array<KnownWord, 9> decisive_words{{
+constexpr std::array<KnownWord, 10> decisive_words{{
     {"context_length_exceeded", Errc::context_length},
     {"exceed_context_size_error", Errc::context_length},  // llama.cpp
     {"content_filter", Errc::content_filtered},
@@ -22,11 +22,12 @@ constexpr std::array<KnownWord, 9> decisive_words{{
     {"insufficient_quota", Errc::insufficient_quota},
     {"credit_balance_exhausted", Errc::insufficient_quota},
     {"billing_hard_limit_reached", Errc::insufficient_quota},
+    {"enforced_spend_limit_reached", Errc::insufficient_quota},  // Anthropic
     {"invalid_api_key", Errc::authentication_failed},
     {"model_not_found", Errc::not_found},
 }};
 
-constexpr std::array<KnownWord, 44> words_without_status{{
+constexpr std::array<KnownWord, 45> words_without_status{{
     {"rate_limit_exceeded", Errc::rate_limited},
     {"rate_limit_error", Errc::rate_limited},
     {"requests", Errc::rate_limited},
@@ -68,6 +69,7 @@ constexpr std::array<KnownWord, 44> words_without_status{{
     {"UNAUTHENTICATED", Errc::authentication_failed},
     {"permission_error", Errc::permission_denied},
     {"PERMISSION_DENIED", Errc::permission_denied},
+    {"conflict_error", Errc::conflict},
     {"billing_error", Errc::insufficient_quota},
     {"not_found_error", Errc::not_found},
     {"request_too_large", Errc::request_too_large},
@@ -75,28 +77,53 @@ constexpr std::array<KnownWord, 44> words_without_status{{
 
 template <std::size_t Size>
 std::optional<Errc> look_up(const std::array<KnownWord, Size>& words, std::string_view word) {
-    for (const KnownWord& known : words) {
-        if (known.word == word) {
-            return known.code;
-        }
-    }
-    return std::nullopt;
+    const auto* const found = std::find_if(words.begin(), words.end(), [word](const auto& known) {
+        return known.word == word;
+    });
+    return found == words.end() ? std::nullopt : std::optional(found->code);
 }
 
-template <std::size_t Size>
-std::optional<Errc> look_up(const std::array<KnownWord, Size>& words, const ProviderError& error) {
-    const std::optional<Errc> by_code = look_up(words, error.code);
-    return by_code ? by_code : look_up(words, error.type);
-}
+constexpr std::array<std::string_view, 4> context_phrases{
+    "maximum context length",
+    "context_length_exceeded",
+    "prompt is too long",     // Anthropic
+    "exceed context limit"};  // Anthropic, with max_tokens counted in
 
 }  // namespace
 
-std::optional<Errc> decisive_code(const ProviderError& error) {
-    return look_up(decisive_words, error);
+std::optional<Errc> decisive_code(std::string_view word) {
+    return look_up(decisive_words, word);
 }
 
-std::optional<Errc> code_without_status(const ProviderError& error) {
-    return look_up(words_without_status, error);
+std::optional<Errc> code_without_status(std::string_view word) {
+    return look_up(words_without_status, word);
+}
+
+Errc code_of_status(int status) {
+    switch (status) {
+        case 400:
+        case 422: return Errc::invalid_request;
+        case 401: return Errc::authentication_failed;
+        case 402: return Errc::insufficient_quota;
+        case 403: return Errc::permission_denied;
+        case 404: return Errc::not_found;
+        // The server gave up waiting for the request: its failure, and repeatable.
+        case 408: return Errc::server_error;
+        case 409: return Errc::conflict;
+        case 413: return Errc::request_too_large;
+        case 429: return Errc::rate_limited;
+        case 503:
+        case 529: return Errc::overloaded;
+        default: return status >= 500 && status < 600 ? Errc::server_error : Errc::http_status;
+    }
+}
+
+bool names_context_length(std::string_view message) {
+    return std::any_of(
+        context_phrases.begin(),
+        context_phrases.end(),
+        [message](std::string_view phrase) { return message.find(phrase) != message.npos; }
+    );
 }
 
 }  // namespace llmproc::providers

@@ -1,12 +1,9 @@
 #include "providers/openai_chat.hpp"
 
-#include <llmproc/version.hpp>
 #include "providers/codecs.hpp"
 #include "providers/openai_errors.hpp"
 #include "providers/request_parts.hpp"
-#include "wire/url.hpp"
 
-#include <stdexcept>
 #include <utility>
 
 namespace llmproc::providers {
@@ -67,61 +64,13 @@ public:
 
 }  // namespace
 
-namespace {
-
-/// The usual base, a path without query, is only cut: it was checked when the process started.
-std::string target_of(const Endpoint& endpoint, std::string_view path) {
-    const std::string_view base = endpoint.base_url;
-    const std::size_t authority = base.find("://");
-    const bool plain = (base.starts_with("https:") || base.starts_with("http:")) &&
-                       authority != base.npos && base.find_first_of("?#@ ") == base.npos;
-    if (!plain) {
-        return wire::Url::parse(base).join(path);
-    }
-    const std::size_t begin = base.find('/', authority + 3);
-    std::string_view prefix = begin == base.npos ? std::string_view() : base.substr(begin);
-    while (prefix.ends_with('/')) {
-        prefix.remove_suffix(1);
-    }
-    std::string target;
-    target.reserve(prefix.size() + path.size());
-    target.append(prefix).append(path);
-    return target;
-}
-
-}  // namespace
-
 HttpRequest openai_request(
     std::string_view method,
     std::string_view path,
     const Endpoint& endpoint
 ) {
-    HttpRequest request;
-    request.method = method;
-    try {
-        request.target = target_of(endpoint, path);
-    } catch (const std::invalid_argument& problem) {
-        throw LLMError(Errc::invalid_argument, std::string("model.base_url: ") + problem.what());
-    }
-    request.headers.reserve(5);
-    if (!endpoint.api_key.empty()) {
-        std::string value = "Bearer ";
-        value += endpoint.api_key.reveal();
-        try {
-            request.headers.add("authorization", std::move(value));
-        } catch (const std::invalid_argument&) {
-            throw LLMError(
-                Errc::invalid_argument,
-                "the API key holds a line end or another byte that no header can carry; "
-                "remove it from the variable or file the key comes from"
-            );
-        }
-    }
-    if (method != "GET") {
-        request.headers.add("content-type", "application/json");
-    }
-    request.headers.add("accept", "application/json");
-    request.headers.add("user-agent", "llmproc/" LLMPROC_VERSION);
+    HttpRequest request = json_request(method, path, endpoint);
+    add_key_header(request, "authorization", "Bearer ", endpoint);
     return request;
 }
 

@@ -39,7 +39,11 @@ ChatReply decode_chat_reply(const HttpResponse& response);
 /// A decoder of one stream.
 std::unique_ptr<StreamDecoder> make_chat_stream_decoder();
 
-std::vector<std::string> decode_model_list(std::string_view body);
+/// The ids in a list of models; `protocol` is named in errors.
+std::vector<std::string> decode_model_list(
+    std::string_view body,
+    std::string_view protocol = "Chat Completions"
+);
 std::string encode_embeddings_body(const std::vector<std::string>& texts, const Endpoint& endpoint);
 /// Floats, or base64 of little-endian float32; in the order of `index`.
 std::vector<std::vector<float>> decode_embedding_list(std::string_view body);

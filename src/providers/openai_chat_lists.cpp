@@ -36,7 +36,12 @@ void throw_reported(JsonReader& reader) {
 
 /// Calls `read_item(reader)` for each element of `data`; turns bad JSON into malformed_response.
 template <class ReadItem>
-void read_list(std::string_view what, std::string_view body, ReadItem read_item) {
+void read_list(
+    std::string_view protocol,
+    std::string_view what,
+    std::string_view body,
+    ReadItem read_item
+) {
     try {
         bool found = false;
         JsonReader reader(body);
@@ -54,11 +59,11 @@ void read_list(std::string_view what, std::string_view body, ReadItem read_item)
         }
         reader.finish();
         if (!found) {
-            throw malformed(what, "it has no data");
+            throw malformed_answer(protocol, what, "it has no data");
         }
     } catch (const LLMError& error) {
         if (error.errc() == Errc::invalid_json) {
-            throw malformed(what, error.message());
+            throw malformed_answer(protocol, what, error.message());
         }
         throw;
     }
@@ -95,9 +100,9 @@ std::vector<float> read_vector(JsonReader& reader) {
 
 }  // namespace
 
-std::vector<std::string> decode_model_list(std::string_view body) {
+std::vector<std::string> decode_model_list(std::string_view body, std::string_view protocol) {
     std::vector<std::string> ids;
-    read_list("the list of models", body, [&ids](JsonReader& reader) {
+    read_list(protocol, "the list of models", body, [&ids](JsonReader& reader) {
         std::string id;
         reader.begin_object();
         std::string_view key;
@@ -142,7 +147,7 @@ std::string encode_embeddings_body(
 
 std::vector<std::vector<float>> decode_embedding_list(std::string_view body) {
     std::vector<std::pair<std::int64_t, std::vector<float>>> items;
-    read_list("the list of embeddings", body, [&items](JsonReader& reader) {
+    read_list("Chat Completions", "the list of embeddings", body, [&items](JsonReader& reader) {
         auto& [index, values] = items.emplace_back();
         index = static_cast<std::int64_t>(items.size()) - 1;
         bool found = false;

@@ -15,25 +15,6 @@ namespace {
 constexpr std::size_t max_provider_message = 2000;
 constexpr std::size_t max_words_in_what = 400;
 
-Errc code_of_status(int status) {
-    switch (status) {
-        case 400:
-        case 422: return Errc::invalid_request;
-        case 401: return Errc::authentication_failed;
-        case 402: return Errc::insufficient_quota;
-        case 403: return Errc::permission_denied;
-        case 404: return Errc::not_found;
-        // The server gave up waiting for the request: its failure, and repeatable.
-        case 408: return Errc::server_error;
-        case 409: return Errc::conflict;
-        case 413: return Errc::request_too_large;
-        case 429: return Errc::rate_limited;
-        case 503:
-        case 529: return Errc::overloaded;
-        default: return status >= 500 && status < 600 ? Errc::server_error : Errc::http_status;
-    }
-}
-
 /// OpenRouter and others put the status they mean into the code.
 std::optional<int> status_in_code(std::string_view code) {
     int value = 0;
@@ -134,6 +115,21 @@ std::string read_scalar(JsonReader& reader) {
     }
 }
 
+/// Anthropic's details; other vendors have a list there.
+std::string read_error_code(JsonReader& reader) {
+    std::string code;
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        if (key == "error_code") {
+            code = read_scalar(reader);
+        } else {
+            reader.skip();
+        }
+    }
+    return code;
+}
+
 bool read_error_member(JsonReader& reader, std::string_view key, ProviderError& error) {
     if (key == "message") {
         error.message = read_message(reader);
@@ -144,6 +140,9 @@ bool read_error_member(JsonReader& reader, std::string_view key, ProviderError& 
     } else if (key == "status") {  // Google's word where others have a type
         std::string word = read_string_or_empty(reader);
         error.type = error.type.empty() ? std::move(word) : error.type;
+    } else if (key == "details" && reader.peek() == JsonKind::object) {
+        std::string word = read_error_code(reader);
+        error.code = error.code.empty() ? std::move(word) : error.code;
     } else {
         return false;
     }
@@ -222,10 +221,13 @@ std::string one_line(std::string_view text, std::size_t limit) {
     return line;
 }
 
-bool names_context_length(const ProviderError& error) {
-    // vLLM and others only say it in words.
-    return error.message.find("maximum context length") != std::string::npos ||
-           error.message.find("context_length_exceeded") != std::string::npos;
+/// The code says more than the type.
+std::optional<Errc> by_word(
+    std::optional<Errc> (&meaning)(std::string_view),
+    const ProviderError& error
+) {
+    const std::optional<Errc> by_code = meaning(error.code);
+    return by_code ? by_code : meaning(error.type);
 }
 
 }  // namespace
@@ -276,16 +278,17 @@ ProviderError parse_error_body(std::string_view body) {
 }
 
 Errc error_code_of(std::optional<int> status, const ProviderError& error) {
-    if (const auto code = decisive_code(error)) {
+    if (const auto code = by_word(decisive_code, error)) {
         return *code;
     }
     if (!status) {
         status = status_in_code(error.code);
     }
     const Errc code = status ? code_of_status(*status)
-                             : code_without_status(error).value_or(Errc::server_error);
-    return code == Errc::invalid_request && names_context_length(error) ? Errc::context_length
-                                                                        : code;
+                             : by_word(code_without_status, error).value_or(Errc::server_error);
+    return code == Errc::invalid_request && names_context_length(error.message)
+               ? Errc::context_length
+               : code;
 }
 
 LLMError make_provider_error(
@@ -325,11 +328,19 @@ LLMError decode_openai_error(const HttpResponse& response, std::string request_i
     return make_provider_error(response.status, std::move(error), response.headers);
 }
 
-LLMError malformed(std::string_view what, std::string_view detail) {
+LLMError malformed_answer(
+    std::string_view protocol,
+    std::string_view what,
+    std::string_view detail
+) {
     std::string text(what);
-    text.append(" is not what its protocol promises: ").append(detail);
+    text.append(" is not what ").append(protocol).append(" promises: ").append(detail);
     text += "; check that model.base_url is the address of its API";
     return {Errc::malformed_response, text};
+}
+
+LLMError malformed(std::string_view what, std::string_view detail) {
+    return malformed_answer("Chat Completions", what, detail);
 }
 
 }  // namespace llmproc::providers

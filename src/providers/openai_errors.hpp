@@ -43,7 +43,13 @@ LLMError decode_openai_error(const HttpResponse& response, std::string request_i
 /// `text` cut to at most `limit` bytes, never inside a UTF-8 sequence.
 std::string cut_text(std::string_view text, std::size_t limit);
 
-/// The error for an answer that is not what the protocol promises.
+/// The error for an answer that is not what `protocol` promises.
+LLMError malformed_answer(
+    std::string_view protocol,
+    std::string_view what,
+    std::string_view detail
+);
+/// The same for Chat Completions.
 LLMError malformed(std::string_view what, std::string_view detail);
 
 }  // namespace llmproc::providers

@@ -1,18 +1,12 @@
 #include "providers/openai_fields.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <random>
 
 namespace llmproc::providers {
 
 namespace {
-
-std::int64_t read_count(JsonReader& reader) {
-    const std::string_view text = reader.raw();
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && value > 0 ? value : 0;
-}
 
 /// Reads the member `name` of an object of counts.
 void read_details(
@@ -40,6 +34,14 @@ void read_details(
 }
 
 }  // namespace
+
+std::int64_t read_count(JsonReader& reader) {
+    constexpr std::int64_t most = std::int64_t{1} << 48;  // sums of counts cannot overflow
+    const std::string_view text = reader.raw();
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && value > 0 ? std::min(value, most) : 0;
+}
 
 Usage read_openai_usage(JsonReader& reader) {
     Usage usage;

@@ -12,6 +12,9 @@
 
 namespace llmproc::providers {
 
+/// A token count, at most 2^48; anything but a positive integer counts as 0.
+std::int64_t read_count(JsonReader& reader);
+
 /// Reads a usage object; members of an unexpected kind count as absent.
 Usage read_openai_usage(JsonReader& reader);
 

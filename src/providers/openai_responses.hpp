@@ -51,6 +51,9 @@ std::string encode_input_tokens_body(const ChatRequest& request, const Endpoint&
 
 // --- replies -------------------------------------------------------------------------------------
 
+/// The error for an answer that is not what the protocol promises.
+LLMError malformed_response(std::string_view what, std::string_view detail);
+
 /// A member of a raw object if it is a string, else an empty text.
 std::string string_member(std::string_view object, std::string_view name);
 

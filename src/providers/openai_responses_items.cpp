@@ -157,7 +157,7 @@ void read_reasoning(std::string_view item, std::vector<ContentBlock>& blocks) {
 void read_call(std::string_view item, std::vector<ContentBlock>& blocks) {
     CallHead head = read_call_head(item);
     if (head.name.empty() || head.id.empty()) {
-        throw malformed("the reply", "a function_call lacks its name or call_id");
+        throw malformed_response("the reply", "a function_call lacks its name or call_id");
     }
     Frame frame;
     ToolCallBlock call(std::move(head.id), std::move(head.name), "");
@@ -230,7 +230,7 @@ void read_output_item(std::string_view item, std::vector<ContentBlock>& blocks) 
     } else if (type == "function_call") {
         read_call(item, blocks);
     } else if (type.empty()) {
-        throw malformed("the reply", "an output item has no type");
+        throw malformed_response("the reply", "an output item has no type");
     } else {
         blocks.emplace_back(raw_block(std::string(item)));
     }

@@ -42,7 +42,7 @@ auto read_body(std::string_view what, std::string_view body, Read read) {
         return value;
     } catch (const LLMError& error) {
         if (error.errc() == Errc::invalid_json) {
-            throw malformed(what, error.message());
+            throw malformed_response(what, error.message());
         }
         throw;
     }
@@ -66,6 +66,10 @@ StopReason stop_reason_of(const ResponseObject& response, bool has_calls, bool r
 }
 
 }  // namespace
+
+LLMError malformed_response(std::string_view what, std::string_view detail) {
+    return malformed_answer("the Responses API", what, detail);
+}
 
 ResponseObject read_response_object(JsonReader& reader) {
     ResponseObject response;
@@ -156,10 +160,10 @@ ChatReply decode_response(const HttpResponse& http, const std::string& request_i
     ResponseObject response = read_body("the reply", http.body, read_response_object);
     throw_unless_ended(response, http.headers, request_id);
     if (!response.output) {
-        throw malformed("the reply", "it has no output");
+        throw malformed_response("the reply", "it has no output");
     }
     if (response.status.empty()) {
-        throw malformed("the reply", "it has no status");
+        throw malformed_response("the reply", "it has no status");
     }
     ChatReply reply;
     reply.message = Message(Role::assistant, *std::move(response.output));
@@ -188,7 +192,7 @@ TokenCount decode_input_tokens(std::string_view body) {
             }
         }
         if (!tokens || *tokens < 0) {
-            throw malformed("the token count", "it has no input_tokens");
+            throw malformed_response("the token count", "it has no input_tokens");
         }
         TokenCount count;
         count.input_tokens = *tokens;

@@ -110,7 +110,7 @@ DecodeStatus ResponsesStreamDecoder::feed(const SseEvent& event, StreamEvents& o
         return handle(fields, data, out);
     } catch (const LLMError& error) {
         if (error.errc() == Errc::invalid_json) {
-            throw malformed("an event of the stream", error.message());
+            throw malformed_response("an event of the stream", error.message());
         }
         throw;
     }
@@ -144,7 +144,10 @@ DecodeStatus ResponsesStreamDecoder::handle(
 
 OutputItem& ResponsesStreamDecoder::item_at(const ResponsesEvent& event) {
     if (!event.output_index || *event.output_index < 0 || *event.output_index > max_output_index) {
-        throw malformed("an event of the stream", "its output_index is not one of 0 to 9999");
+        throw malformed_response(
+            "an event of the stream",
+            "its output_index is not one of 0 to 9999"
+        );
     }
     return items_[*event.output_index];
 }
@@ -185,7 +188,7 @@ void ResponsesStreamDecoder::begin_call(
     StreamEvents& out
 ) {
     if (calls_.size() >= max_calls) {
-        throw malformed("the stream", "it has more than 1024 tool calls");
+        throw malformed_response("the stream", "it has more than 1024 tool calls");
     }
     const auto number = static_cast<std::uint32_t>(calls_.size());
     calls_.push_back(GivenCall{id, false});
@@ -214,7 +217,7 @@ void ResponsesStreamDecoder::add_item(const ResponsesEvent& event, StreamEvents&
 void ResponsesStreamDecoder::add_arguments(const ResponsesEvent& event, StreamEvents& out) {
     OutputItem& item = item_at(event);
     if (item.done) {
-        throw malformed("the stream", "arguments came after their function_call was done");
+        throw malformed_response("the stream", "arguments came after their function_call was done");
     }
     if (item.call && !event.delta.empty()) {  // else the finished item has them
         calls_[*item.call].arguments = true;
@@ -309,7 +312,7 @@ std::optional<std::vector<ContentBlock>> ResponsesStreamDecoder::items_in_order(
 
 void ResponsesStreamDecoder::end_response(const ResponsesEvent& event, StreamEvents& out) {
     if (event.response.empty()) {
-        throw malformed("the stream", "its last event has no response");
+        throw malformed_response("the stream", "its last event has no response");
     }
     JsonReader reader(event.response);
     ResponseObject response = read_response_object(reader);

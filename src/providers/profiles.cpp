@@ -60,7 +60,7 @@ constexpr std::array<Row, 14> rows{{
     {"xai", chat, "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
 }};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 11> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> aliases{{
     {"grok", "xai"},
     {"llama-cpp", "llamacpp"},
     {"llama-server", "llamacpp"},
@@ -71,6 +71,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 11> aliases{
     {"openai-chat", "openai_chat"},
     {"openai-compatible", "openai_compatible"},
     {"openai-responses", "openai_responses"},
+    {"openai_response", "openai_responses"},
     {"together_ai", "together"},
 }};
 

@@ -1,15 +1,37 @@
 #include "providers/request_parts.hpp"
 
-#include <llmproc/error.hpp>
+#include <llmproc/version.hpp>
 #include "core/json_reader.hpp"
 #include "core/log_line.hpp"
+#include "wire/url.hpp"
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace llmproc::providers {
 
 namespace {
+
+/// The usual base, a path without query, is only cut: it was checked when the process started.
+std::string target_of(const Endpoint& endpoint, std::string_view path) {
+    const std::string_view base = endpoint.base_url;
+    const std::size_t authority = base.find("://");
+    const bool plain = (base.starts_with("https:") || base.starts_with("http:")) &&
+                       authority != base.npos && base.find_first_of("?#@ ") == base.npos;
+    if (!plain) {
+        return wire::Url::parse(base).join(path);
+    }
+    const std::size_t begin = base.find('/', authority + 3);
+    std::string_view prefix = begin == base.npos ? std::string_view() : base.substr(begin);
+    while (prefix.ends_with('/')) {
+        prefix.remove_suffix(1);
+    }
+    std::string target;
+    target.reserve(prefix.size() + path.size());
+    target.append(prefix).append(path);
+    return target;
+}
 
 bool starts_with_error(std::string_view text) {
     constexpr std::string_view word = "error";
@@ -25,16 +47,50 @@ void invalid_request(const std::string& text) {
     throw LLMError(Errc::invalid_argument, text);
 }
 
-void part_not_supported(std::string_view what, std::string_view remedy) {
-    std::string text = "this protocol cannot carry ";
-    text.append(what).append("; ").append(remedy);
-    throw LLMError(Errc::not_supported, text);
+HttpRequest json_request(std::string_view method, std::string_view path, const Endpoint& endpoint) {
+    HttpRequest request;
+    request.method = method;
+    try {
+        request.target = target_of(endpoint, path);
+    } catch (const std::invalid_argument& problem) {
+        invalid_request(std::string("model.base_url: ") + problem.what());
+    }
+    request.headers.reserve(6);
+    if (method != "GET") {
+        request.headers.add("content-type", "application/json");
+    }
+    request.headers.add("accept", "application/json");
+    request.headers.add("user-agent", "llmproc/" LLMPROC_VERSION);
+    return request;
 }
 
-void block_misplaced(std::string_view block, Role role) {
-    std::string text = "a message of role ";
-    text.append(to_string(role)).append(" cannot hold a ").append(block).append(" block");
-    throw LLMError(Errc::invalid_argument, text);
+void add_key_header(
+    HttpRequest& request,
+    std::string_view name,
+    std::string_view scheme,
+    const Endpoint& endpoint
+) {
+    if (endpoint.api_key.empty()) {
+        return;
+    }
+    std::string value(scheme);
+    value += endpoint.api_key.reveal();
+    try {
+        request.headers.add(std::string(name), std::move(value));
+    } catch (const std::invalid_argument&) {
+        invalid_request("the API key holds a line end or another byte that no header can carry; "
+                        "remove it from the variable or file the key comes from");
+    }
+}
+
+void add_extra_headers(HttpRequest& request, const SamplingParams& params) {
+    for (const auto& [name, value] : params.extra_headers) {
+        try {
+            request.headers.set(name, value);
+        } catch (const std::invalid_argument& problem) {
+            invalid_request(std::string("parameters.extra_headers: ") + problem.what());
+        }
+    }
 }
 
 const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint) {
@@ -45,17 +101,73 @@ const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint
     return model;
 }
 
-void add_extra_headers(HttpRequest& request, const SamplingParams& params) {
-    for (const auto& [name, value] : params.extra_headers) {
-        try {
-            request.headers.set(name, value);
-        } catch (const std::invalid_argument& problem) {
-            throw LLMError(
-                Errc::invalid_argument,
-                std::string("parameters.extra_headers: ") + problem.what()
-            );
+void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value) {
+    if (value) {
+        json.key(name);
+        json.integer(*value);
+    }
+}
+
+void write_number(JsonWriter& json, std::string_view name, std::optional<double> value) {
+    if (value) {
+        json.key(name);
+        json.number(*value);
+    }
+}
+
+std::string merge_members(std::string_view body, std::string_view extra) {
+    const Members added = read_members(extra);
+    std::string merged;
+    merged.reserve(body.size() + extra.size());
+    JsonWriter json(merged);
+    json.begin_object();
+    for (const auto& [name, value] : read_members(body)) {
+        const std::string& own = name;
+        const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& member) {
+            return member.first == own;
+        });
+        if (!replaced) {
+            json.key(name);
+            json.raw(value);
         }
     }
+    for (const auto& [name, value] : added) {
+        json.key(name);
+        json.raw(value);
+    }
+    json.end_object();
+    return merged;
+}
+
+std::string merge_extra(const std::string& body, const RawJson& extra) {
+    if (JsonReader(extra.text()).peek() != JsonKind::object) {
+        invalid_request("extra_body must be a JSON object");
+    }
+    return merge_members(body, extra.text());
+}
+
+Members read_members(std::string_view object) {
+    Members members;
+    JsonReader reader(object);
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        std::string name(key);
+        members.emplace_back(std::move(name), reader.raw());
+    }
+    return members;
+}
+
+void part_not_supported(std::string_view what, std::string_view remedy) {
+    std::string text = "this protocol cannot carry ";
+    text.append(what).append("; ").append(remedy);
+    throw LLMError(Errc::not_supported, text);
+}
+
+void block_misplaced(std::string_view block, Role role) {
+    std::string text = "a message of role ";
+    text.append(to_string(role)).append(" cannot hold a ").append(block).append(" block");
+    throw LLMError(Errc::invalid_argument, text);
 }
 
 bool is_block_of(const UnknownBlock& block, std::string_view protocol) {
@@ -79,20 +191,6 @@ std::string marked_as_error(const std::string& text) {
     return starts_with_error(text) ? text : "error: " + text;
 }
 
-void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value) {
-    if (value) {
-        json.key(name);
-        json.integer(*value);
-    }
-}
-
-void write_number(JsonWriter& json, std::string_view name, std::optional<double> value) {
-    if (value) {
-        json.key(name);
-        json.number(*value);
-    }
-}
-
 bool write_choice_mode(JsonWriter& json, const ToolChoice& choice) {
     switch (choice.mode) {
         case ToolChoice::Mode::automatic: json.string("auto"); return true;
@@ -112,45 +210,6 @@ void refuse_forced_call(const std::optional<ToolChoice>& choice) {
     if (forced) {
         invalid_request("tool_choice demands a tool call, but the request has no tools");
     }
-}
-
-Members read_members(std::string_view object) {
-    Members members;
-    JsonReader reader(object);
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        std::string name(key);
-        members.emplace_back(std::move(name), reader.raw());
-    }
-    return members;
-}
-
-std::string merge_extra(const std::string& body, const RawJson& extra) {
-    if (JsonReader(extra.text()).peek() != JsonKind::object) {
-        invalid_request("extra_body must be a JSON object");
-    }
-    const Members added = read_members(extra.text());
-    std::string merged;
-    merged.reserve(body.size() + extra.text().size());
-    JsonWriter json(merged);
-    json.begin_object();
-    for (const auto& [name, value] : read_members(body)) {
-        const std::string& own = name;
-        const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& member) {
-            return member.first == own;
-        });
-        if (!replaced) {
-            json.key(name);
-            json.raw(value);
-        }
-    }
-    for (const auto& [name, value] : added) {
-        json.key(name);
-        json.raw(value);
-    }
-    json.end_object();
-    return merged;
 }
 
 std::size_t fill_encode_cache(const History& messages, EncodeCache& cache, AppendMessage append) {

@@ -1,10 +1,7 @@
 /// @file
-/// What the requests of several protocols have in common.
+/// Parts of requests that all protocols share.
 #pragma once
 
-#include <llmproc/chat.hpp>
-#include <llmproc/http_message.hpp>
-#include <llmproc/message.hpp>
 #include <llmproc/provider.hpp>
 #include "core/json_writer.hpp"
 
@@ -20,16 +17,43 @@ namespace llmproc::providers {
 
 /// Throws LLMError{invalid_argument}.
 [[noreturn]] void invalid_request(const std::string& text);
+
+/// A request without body and key: target below the base URL and the common headers.
+/// Throws LLMError{invalid_argument} for a base URL that is none.
+HttpRequest json_request(std::string_view method, std::string_view path, const Endpoint& endpoint);
+
+/// Adds the endpoint's key, behind `scheme`, if there is one.
+/// Throws LLMError{invalid_argument} for a key that no header can carry.
+void add_key_header(
+    HttpRequest& request,
+    std::string_view name,
+    std::string_view scheme,
+    const Endpoint& endpoint
+);
+
+/// Sets the user's own headers. Throws LLMError{invalid_argument}.
+void add_extra_headers(HttpRequest& request, const SamplingParams& params);
+
+/// The model to ask. Throws LLMError{invalid_argument} if none is named.
+const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint);
+
+void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value);
+void write_number(JsonWriter& json, std::string_view name, std::optional<double> value);
+
+/// The JSON object `body` with the members of `extra` in place of those of the same name.
+std::string merge_members(std::string_view body, std::string_view extra);
+
+/// `body` with `extra_body`. Throws LLMError{invalid_argument} if that is no object.
+std::string merge_extra(const std::string& body, const RawJson& extra);
+
+/// Members of an object in order, values as exact text. Lifetime: views into `object`.
+using Members = std::vector<std::pair<std::string, std::string_view>>;
+Members read_members(std::string_view object);
+
 /// Throws LLMError{not_supported}.
 [[noreturn]] void part_not_supported(std::string_view what, std::string_view remedy);
 /// Throws LLMError{invalid_argument}: such a block has no place in a message of that role.
 [[noreturn]] void block_misplaced(std::string_view block, Role role);
-
-/// The request's model or else the program's. Throws LLMError{invalid_argument} if neither is set.
-const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint);
-/// Throws LLMError{invalid_argument} for a name or value that no header can carry.
-void add_extra_headers(HttpRequest& request, const SamplingParams& params);
-
 /// Whether the block came from this protocol; others mean nothing here and are left out.
 bool is_block_of(const UnknownBlock& block, std::string_view protocol);
 
@@ -39,21 +63,11 @@ std::string data_url(const MediaSource& source, std::string_view fallback_type);
 /// says so itself.
 std::string marked_as_error(const std::string& text);
 
-void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value);
-void write_number(JsonWriter& json, std::string_view name, std::optional<double> value);
-
 /// Writes "auto", "none" or "required" and returns true; false for a tool, whose form differs.
 /// Throws LLMError{invalid_argument} for a tool without a name.
 bool write_choice_mode(JsonWriter& json, const ToolChoice& choice);
 /// Throws LLMError{invalid_argument} if the choice demands a call; for requests without tools.
 void refuse_forced_call(const std::optional<ToolChoice>& choice);
-
-/// Members of an object in order, values as exact text. Lifetime: views into `object`.
-using Members = std::vector<std::pair<std::string, std::string_view>>;
-Members read_members(std::string_view object);
-
-/// `body` with the members of `extra` in place of those of the same name.
-std::string merge_extra(const std::string& body, const RawJson& extra);
 
 using AppendMessage = void (*)(std::string& out, const Message& message, bool developer_role);
 /// Encodes what the cache lacks and returns the size of all encoded messages.

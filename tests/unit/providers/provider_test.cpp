@@ -45,6 +45,7 @@ TEST(ProfileTest, OpenAiResponsesIsTheSameServerAndKeyAsOpenAi) {
     ASSERT_NE(find_profile("openai-responses"), nullptr);
     const ProviderProfile& responses = *find_profile("openai-responses");
     EXPECT_EQ(responses.name, "openai_responses");
+    EXPECT_EQ(find_profile("openai_response"), &responses);
     EXPECT_EQ(responses.codec, "openai_responses");
     EXPECT_EQ(chat.codec, "openai_chat");
     EXPECT_EQ(responses.base_url, chat.base_url);
