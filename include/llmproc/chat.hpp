@@ -63,7 +63,7 @@ struct LLMPROC_API ToolSpec {
     std::string name;
     std::string description;
     RawJson parameters;          ///< JSON Schema of an object; `null` = no parameters.
-    std::optional<bool> strict;  ///< OpenAI's strict mode; none = not sent.
+    std::optional<bool> strict;  ///< OpenAI's strict mode; none = not asked for.
 };
 
 /// Whether and which tool the model must call.

@@ -105,10 +105,11 @@ constexpr bool in_order() noexcept {
 static_assert(in_order());
 
 /// The rows of the profile table that have a well-known value of another name.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> provider_names{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> provider_names{{
     {"gemini", "gcp.gemini"},
     {"mistral", "mistral_ai"},
     {"openai_chat", "openai"},
+    {"openai_responses", "openai"},
     {"xai", "x_ai"},
 }};
 

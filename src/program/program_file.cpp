@@ -22,12 +22,10 @@ namespace llmproc {
 namespace {
 
 // Accepted names of protocols that a later version speaks.
-constexpr std::array<std::string_view, 5> later_providers{
+constexpr std::array<std::string_view, 3> later_providers{
     "anthropic_vertex",
     "claude_code",
-    "gemini_vertex",
-    "openai_response",
-    "openai_responses"};
+    "gemini_vertex"};
 
 std::string known_providers() {
     std::string names;

@@ -12,5 +12,7 @@ const Codec& openai_chat_codec();
 const Codec& anthropic_codec();
 /// Google's generateContent. Name: "gemini".
 const Codec& gemini_codec();
+/// OpenAI Responses. Name: "openai_responses".
+const Codec& openai_responses_codec();
 
 }  // namespace llmproc::providers

@@ -28,7 +28,7 @@ constexpr std::array<KnownWord, 11> decisive_words{{
     {"model_not_found", Errc::not_found},
 }};
 
-constexpr std::array<KnownWord, 28> words_without_status{{
+constexpr std::array<KnownWord, 45> words_without_status{{
     {"rate_limit_exceeded", Errc::rate_limited},
     {"rate_limit_error", Errc::rate_limited},
     {"requests", Errc::rate_limited},
@@ -49,6 +49,23 @@ constexpr std::array<KnownWord, 28> words_without_status{{
     {"BadRequestError", Errc::invalid_request},  // vLLM
     {"invalid_prompt", Errc::invalid_request},
     {"INVALID_ARGUMENT", Errc::invalid_request},
+    {"data_residency_mismatch", Errc::invalid_request},
+    {"bio_policy", Errc::content_filtered},
+    {"misalignment_policy_violation", Errc::content_filtered},
+    {"image_content_policy_violation", Errc::content_filtered},
+    {"invalid_image", Errc::invalid_request},
+    {"invalid_image_format", Errc::invalid_request},
+    {"invalid_image_mode", Errc::invalid_request},
+    {"invalid_image_url", Errc::invalid_request},
+    {"invalid_base64_image", Errc::invalid_request},
+    {"unsupported_image_media_type", Errc::invalid_request},
+    {"empty_image_file", Errc::invalid_request},
+    {"image_file_not_found", Errc::invalid_request},
+    {"image_file_too_large", Errc::invalid_request},
+    {"image_too_large", Errc::invalid_request},
+    {"image_too_small", Errc::invalid_request},
+    {"image_parse_error", Errc::invalid_request},
+    {"failed_to_download_image", Errc::invalid_request},
     {"authentication_error", Errc::authentication_failed},
     {"UNAUTHENTICATED", Errc::authentication_failed},
     {"permission_error", Errc::permission_denied},

@@ -3,6 +3,7 @@
 #include "providers/gemini.hpp"
 #include "providers/openai_chat_parts.hpp"
 #include "providers/openai_fields.hpp"
+#include "providers/request_parts.hpp"
 
 #include <algorithm>
 #include <string>

@@ -1,6 +1,7 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/openai_chat_parts.hpp"
+#include "providers/request_parts.hpp"
 
 #include <string>
 #include <string_view>

@@ -1,6 +1,7 @@
 #include "core/json_writer.hpp"
 #include "providers/openai_chat.hpp"
 #include "providers/openai_chat_parts.hpp"
+#include "providers/request_parts.hpp"
 
 #include <algorithm>
 #include <string>
@@ -56,14 +57,6 @@ void write_plain_message(JsonWriter& json, const Message& message, std::string_v
     json.end_object();
 }
 
-bool starts_with_error(std::string_view text) {
-    constexpr std::string_view word = "error";
-    return text.size() >= word.size() &&
-           std::equal(word.begin(), word.end(), text.begin(), [](char low, char c) {
-               return c == low || c == static_cast<char>(low - 'a' + 'A');
-           });
-}
-
 /// A result's own message holds text only; whether something else is left is returned.
 bool write_tool_result(JsonWriter& json, const ToolResultBlock& result) {
     std::vector<const TextBlock*> texts;
@@ -74,8 +67,9 @@ bool write_tool_result(JsonWriter& json, const ToolResultBlock& result) {
     }
     const bool media = texts.size() != result.content.size();
     // The protocol has no error flag: the text must say it.
-    const bool mark = result.is_error && (texts.empty() || !starts_with_error(texts[0]->text));
-    const auto marked = [&](const std::string& text) { return mark ? "error: " + text : text; };
+    const auto marked = [&](const std::string& text) {
+        return result.is_error ? marked_as_error(text) : text;
+    };
     json.begin_object();
     json.key("role");
     json.string("tool");

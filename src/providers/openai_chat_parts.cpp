@@ -1,33 +1,9 @@
 #include "providers/openai_chat_parts.hpp"
 
-#include <llmproc/error.hpp>
-#include "core/log_line.hpp"
 #include "providers/openai_chat.hpp"
+#include "providers/request_parts.hpp"
 
 namespace llmproc::providers {
-
-namespace {
-
-std::string data_url(const MediaSource& source, std::string_view fallback_type) {
-    std::string url = "data:";
-    url.append(source.media_type.empty() ? fallback_type : std::string_view(source.media_type));
-    url.append(";base64,").append(source.data);
-    return url;
-}
-
-}  // namespace
-
-void part_not_supported(std::string_view what, std::string_view remedy) {
-    std::string text = "Chat Completions cannot carry ";
-    text.append(what).append("; ").append(remedy);
-    throw LLMError(Errc::not_supported, text);
-}
-
-void block_misplaced(std::string_view block, Role role) {
-    std::string text = "a message of role ";
-    text.append(to_string(role)).append(" cannot hold a ").append(block).append(" block");
-    throw LLMError(Errc::invalid_argument, text);
-}
 
 void write_text_part(JsonWriter& json, std::string_view text) {
     json.begin_object();
@@ -88,13 +64,7 @@ void write_document_part(JsonWriter& json, const DocumentBlock& document) {
 }
 
 bool is_chat_block(const UnknownBlock& block) {
-    if (block.provider == openai_chat_name) {
-        return true;
-    }
-    if (log_enabled(LogLevel::debug)) {
-        log_line(LogLevel::debug, "left a block of the protocol " + block.provider + " out");
-    }
-    return false;
+    return is_block_of(block, openai_chat_name);
 }
 
 }  // namespace llmproc::providers

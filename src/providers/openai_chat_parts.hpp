@@ -10,11 +10,6 @@
 
 namespace llmproc::providers {
 
-/// Throws LLMError{not_supported}.
-[[noreturn]] void part_not_supported(std::string_view what, std::string_view remedy);
-/// Throws LLMError{invalid_argument}: such a block has no place in a message of that role.
-[[noreturn]] void block_misplaced(std::string_view block, Role role);
-
 void write_text_part(JsonWriter& json, std::string_view text);
 /// Throws LLMError{not_supported} for an image by file id.
 void write_image_part(JsonWriter& json, const ImageBlock& image);

@@ -100,15 +100,6 @@ void read_content(JsonReader& reader, MessageParts& parts) {
     }
 }
 
-/// Arguments as the text that they are; a server that sends an object gets its exact text kept.
-std::string read_arguments(JsonReader& reader) {
-    switch (reader.peek()) {
-        case JsonKind::string: return reader.string();
-        case JsonKind::null: reader.null(); return {};
-        default: return std::string(reader.raw());
-    }
-}
-
 /// `function`, `custom` or the legacy `function_call`.
 void read_function(JsonReader& reader, ToolCallBlock& call) {
     reader.begin_object();

@@ -13,29 +13,6 @@ namespace llmproc::providers {
 
 namespace {
 
-/// Encodes what the cache lacks and returns the size of all encoded messages.
-/// System messages are not cached: their role depends on the endpoint.
-std::size_t fill_cache(const History& messages, EncodeCache& cache) {
-    std::size_t bytes = 0;
-    for (const auto& message : messages) {
-        if (!message) {
-            invalid_request("a message of the request is a null pointer");
-        }
-        if (message->role() == Role::system) {
-            bytes += message->text().size() + 64;
-            continue;
-        }
-        const std::string* text = cache.find(message);
-        if (text == nullptr) {
-            std::string fresh;
-            append_chat_message(fresh, *message, false);
-            text = &cache.store(message, std::move(fresh));
-        }
-        bytes += text->size() + 1;
-    }
-    return bytes;
-}
-
 /// Appends messages to the array, keeping back what may only follow a run of tool results.
 class MessageList {
 public:
@@ -148,14 +125,8 @@ void write_tool(JsonWriter& json, const ToolSpec& tool) {
 
 void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
     json.key("tool_choice");
-    switch (choice.mode) {
-        case ToolChoice::Mode::automatic: json.string("auto"); return;
-        case ToolChoice::Mode::none: json.string("none"); return;
-        case ToolChoice::Mode::required: json.string("required"); return;
-        case ToolChoice::Mode::tool: break;
-    }
-    if (choice.name.empty()) {
-        invalid_request("ToolChoice::tool needs the name of a tool");
+    if (write_choice_mode(json, choice)) {
+        return;
     }
     json.begin_object();
     json.key("type");
@@ -170,12 +141,7 @@ void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
 
 void write_tools(JsonWriter& json, const ChatRequest& request) {
     if (request.tools.empty()) {
-        const bool must = request.tool_choice &&
-                          (request.tool_choice->mode == ToolChoice::Mode::required ||
-                           request.tool_choice->mode == ToolChoice::Mode::tool);
-        if (must) {
-            invalid_request("tool_choice demands a tool call, but the request has no tools");
-        }
+        refuse_forced_call(request.tool_choice);
         // The API refuses tool_choice and parallel_tool_calls without tools.
         return;
     }
@@ -277,7 +243,7 @@ std::string encode_chat_body(
     write_params(json, request.params, endpoint);
     write_stream(json, stream, endpoint);
 
-    const std::size_t bytes = fill_cache(request.messages, cache);
+    const std::size_t bytes = fill_encode_cache(request.messages, cache, append_chat_message);
     std::string body;
     body.reserve(settings.size() + bytes + request.system.size() + request.system.size() / 8 + 128);
     body += settings;

@@ -50,15 +50,15 @@ Usage read_openai_usage(JsonReader& reader) {
     reader.begin_object();
     std::string_view key;
     while (reader.next_key(key)) {
-        if (key == "prompt_tokens") {
+        if (key == "prompt_tokens" || key == "input_tokens") {
             usage.input_tokens = read_count(reader);
-        } else if (key == "completion_tokens") {
+        } else if (key == "completion_tokens" || key == "output_tokens") {
             usage.output_tokens = read_count(reader);
         } else if (key == "total_tokens") {
             usage.total_tokens = read_count(reader);
         } else if (key == "prompt_cache_hit_tokens") {  // DeepSeek's place for cached tokens
             usage.cached_input_tokens = read_count(reader);
-        } else if (key == "prompt_tokens_details") {
+        } else if (key == "prompt_tokens_details" || key == "input_tokens_details") {
             read_details(
                 reader,
                 "cached_tokens",
@@ -66,7 +66,7 @@ Usage read_openai_usage(JsonReader& reader) {
                 "cache_write_tokens",
                 usage.cache_write_tokens
             );
-        } else if (key == "completion_tokens_details") {
+        } else if (key == "completion_tokens_details" || key == "output_tokens_details") {
             read_details(reader, "reasoning_tokens", usage.reasoning_tokens, "", unused);
         } else {
             reader.skip();
@@ -122,6 +122,14 @@ std::string read_string_or_empty(JsonReader& reader) {
     }
     reader.skip();
     return {};
+}
+
+std::string read_arguments(JsonReader& reader) {
+    switch (reader.peek()) {
+        case JsonKind::string: return reader.string();
+        case JsonKind::null: reader.null(); return {};
+        default: return std::string(reader.raw());
+    }
 }
 
 std::string_view trimmed(std::string_view text) noexcept {

@@ -28,6 +28,10 @@ std::string make_tool_call_id();
 /// The next value if it is a string, else an empty one; anything is consumed.
 std::string read_string_or_empty(JsonReader& reader);
 
+/// Arguments of a tool call as the text that they are; a server that sends an object gets its exact
+/// text kept.
+std::string read_arguments(JsonReader& reader);
+
 /// Text without blanks and line ends around it.
 std::string_view trimmed(std::string_view text) noexcept;
 

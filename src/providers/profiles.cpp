@@ -24,13 +24,16 @@ struct Row {
     bool send_top_k;
 };
 
+// Protocols.
+constexpr std::string_view anthropic = "anthropic";
 constexpr std::string_view chat = "openai_chat";
 constexpr std::string_view gemini = "gemini";
+constexpr std::string_view responses = "openai_responses";
 
 // One row is all that a server of a known protocol needs. Sorted by name.
-constexpr std::array<Row, 15> rows{{
+constexpr std::array<Row, 16> rows{{
     {"anthropic",
-     "anthropic",
+     anthropic,
      "https://api.anthropic.com",
      "ANTHROPIC_API_KEY",
      false,
@@ -55,6 +58,14 @@ constexpr std::array<Row, 15> rows{{
     {"openai", chat, "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
     {"openai_chat", chat, "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
     {"openai_compatible", chat, "", "", false, false, true, true},
+    {"openai_responses",
+     responses,
+     "https://api.openai.com/v1",
+     "OPENAI_API_KEY",
+     true,
+     true,
+     true,
+     false},
     {"openrouter",
      chat,
      "https://openrouter.ai/api/v1",
@@ -68,7 +79,7 @@ constexpr std::array<Row, 15> rows{{
     {"xai", chat, "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
 }};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 14> aliases{{
     {"claude", "anthropic"},
     {"google", "gemini"},
     {"grok", "xai"},
@@ -80,6 +91,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> aliases{
     {"lm_studio", "lmstudio"},
     {"openai-chat", "openai_chat"},
     {"openai-compatible", "openai_compatible"},
+    {"openai-responses", "openai_responses"},
+    {"openai_response", "openai_responses"},
     {"together_ai", "together"},
 }};
 

@@ -75,10 +75,11 @@ std::vector<std::vector<float>> Codec::decode_embeddings(const HttpResponse& /*r
 }
 
 const Codec* find_codec(std::string_view name) noexcept {
-    const std::array<const Codec*, 3> codecs{
+    const std::array<const Codec*, 4> codecs{
         &providers::anthropic_codec(),
-        &providers::openai_chat_codec(),
         &providers::gemini_codec(),
+        &providers::openai_chat_codec(),
+        &providers::openai_responses_codec(),
     };
     const auto* const found = std::find_if(
         codecs.begin(),

@@ -5,10 +5,13 @@
 #include <llmproc/provider.hpp>
 #include "core/json_writer.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace llmproc::providers {
 
@@ -42,5 +45,33 @@ std::string merge_members(std::string_view body, std::string_view extra);
 
 /// `body` with `extra_body`. Throws LLMError{invalid_argument} if that is no object.
 std::string merge_extra(const std::string& body, const RawJson& extra);
+
+/// Members of an object in order, values as exact text. Lifetime: views into `object`.
+using Members = std::vector<std::pair<std::string, std::string_view>>;
+Members read_members(std::string_view object);
+
+/// Throws LLMError{not_supported}.
+[[noreturn]] void part_not_supported(std::string_view what, std::string_view remedy);
+/// Throws LLMError{invalid_argument}: such a block has no place in a message of that role.
+[[noreturn]] void block_misplaced(std::string_view block, Role role);
+/// Whether the block came from this protocol; others mean nothing here and are left out.
+bool is_block_of(const UnknownBlock& block, std::string_view protocol);
+
+/// A data: URL of base64 bytes; `fallback_type` where the source names no media type.
+std::string data_url(const MediaSource& source, std::string_view fallback_type);
+/// A failed tool's text for protocols without an error flag: "error: " and the text, unless it
+/// says so itself.
+std::string marked_as_error(const std::string& text);
+
+/// Writes "auto", "none" or "required" and returns true; false for a tool, whose form differs.
+/// Throws LLMError{invalid_argument} for a tool without a name.
+bool write_choice_mode(JsonWriter& json, const ToolChoice& choice);
+/// Throws LLMError{invalid_argument} if the choice demands a call; for requests without tools.
+void refuse_forced_call(const std::optional<ToolChoice>& choice);
+
+using AppendMessage = void (*)(std::string& out, const Message& message, bool developer_role);
+/// Encodes what the cache lacks and returns the size of all encoded messages.
+/// Throws LLMError{invalid_argument} for a null pointer, and what `append` throws.
+std::size_t fill_encode_cache(const History& messages, EncodeCache& cache, AppendMessage append);
 
 }  // namespace llmproc::providers

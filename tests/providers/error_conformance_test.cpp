@@ -36,15 +36,17 @@ TEST_P(ErrorConformanceTest, HasItsCodeConditionAndDiagnostics) {
         response.headers.add(name, value.get<std::string>());
     }
     response.body = read_cassette(wanted.file);
-    const LLMError error = codec().decode_error(response);
-    EXPECT_EQ(error.errc(), wanted.code) << error.what();
-    EXPECT_EQ(error.code() == make_error_condition(Condition::retryable), wanted.retryable);
-    EXPECT_EQ(error.diagnostics().status, response.status);
-    EXPECT_NE(error.diagnostics().provider_message.find(wanted.words), std::string::npos);
-    EXPECT_NE(error.message().find(std::to_string(response.status)), std::string::npos);
-    EXPECT_NE(error.message().find(wanted.words), std::string::npos);
-    EXPECT_EQ(error.message().find('\n'), std::string::npos);
-    EXPECT_EQ(error.diagnostics().request_id, codec().request_id(response.headers));
+    for (const Codec* const protocol : {&codec(), find_codec("openai_responses")}) {
+        const LLMError error = protocol->decode_error(response);
+        EXPECT_EQ(error.errc(), wanted.code) << error.what();
+        EXPECT_EQ(error.code() == make_error_condition(Condition::retryable), wanted.retryable);
+        EXPECT_EQ(error.diagnostics().status, response.status);
+        EXPECT_NE(error.diagnostics().provider_message.find(wanted.words), std::string::npos);
+        EXPECT_NE(error.message().find(std::to_string(response.status)), std::string::npos);
+        EXPECT_NE(error.message().find(wanted.words), std::string::npos);
+        EXPECT_EQ(error.message().find('\n'), std::string::npos);
+        EXPECT_EQ(error.diagnostics().request_id, protocol->request_id(response.headers));
+    }
 }
 
 std::string error_case_name(const testing::TestParamInfo<ErrorCase>& error) {
@@ -88,10 +90,12 @@ TEST(ErrorConformanceTest, TheWaitHintIsKept) {
     response.headers.add("retry-after-ms", "40");
     response.headers.add("retry-after", "1");
     response.body = read_cassette("errors-openai-429-rate.json");
-    EXPECT_EQ(
-        codec().decode_error(response).diagnostics().retry_after,
-        std::chrono::milliseconds(40)
-    );
+    for (const Codec* const protocol : {&codec(), find_codec("openai_responses")}) {
+        EXPECT_EQ(
+            protocol->decode_error(response).diagnostics().retry_after,
+            std::chrono::milliseconds(40)
+        );
+    }
 }
 
 }  // namespace

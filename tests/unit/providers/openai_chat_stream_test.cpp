@@ -1,6 +1,6 @@
 #include <llmproc/error.hpp>
 #include <llmproc/provider.hpp>
-#include "model/reply_builder.hpp"
+#include "providers/codec_checks.hpp"
 #include "providers/stream_driver.hpp"
 
 #include <gtest/gtest.h>
@@ -12,17 +12,7 @@ namespace llmproc {
 namespace {
 
 ChatReply read(const std::string& body) {
-    providers::StreamDriver driver(find_codec("openai_chat")->stream_decoder(), wire::SseLimits());
-    StreamEvents events;
-    driver.feed(body, events);
-    driver.finish(events);
-    ReplyBuilder builder;
-    for (const StreamEvent& event : events) {
-        builder.add(event);
-    }
-    ChatReply reply = builder.finish();
-    driver.decoder().complete(reply);
-    return reply;
+    return testing_cassettes::read_stream(*find_codec("openai_chat"), body);
 }
 
 std::string chunk(const std::string& choice) {

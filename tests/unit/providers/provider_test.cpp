@@ -40,6 +40,19 @@ TEST(ProfileTest, OpenAiWantsItsNewNames) {
     EXPECT_TRUE(find_profile("openai_compatible")->base_url.empty());
 }
 
+TEST(ProfileTest, OpenAiResponsesIsTheSameServerAndKeyAsOpenAi) {
+    const ProviderProfile& chat = *find_profile("openai");
+    ASSERT_NE(find_profile("openai-responses"), nullptr);
+    const ProviderProfile& responses = *find_profile("openai-responses");
+    EXPECT_EQ(responses.name, "openai_responses");
+    EXPECT_EQ(find_profile("openai_response"), &responses);
+    EXPECT_EQ(responses.codec, "openai_responses");
+    EXPECT_EQ(chat.codec, "openai_chat");
+    EXPECT_EQ(responses.base_url, chat.base_url);
+    EXPECT_EQ(responses.api_key_env, chat.api_key_env);
+    EXPECT_FALSE(responses.quirks.send_top_k);
+}
+
 TEST(EncodeCacheTest, FindsByIdentityNotByAddress) {
     EncodeCache cache;
     auto first = std::make_shared<const Message>(Message::user("a"));

@@ -1,0 +1,257 @@
+#include <llmproc/error.hpp>
+#include "core/json_reader.hpp"
+#include "core/json_writer.hpp"
+#include "providers/openai_responses.hpp"
+#include "providers/request_parts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace llmproc::providers {
+
+namespace {
+
+void write_tool(JsonWriter& json, const ToolSpec& tool) {
+    json.begin_object();
+    json.key("type");
+    json.string("function");
+    json.key("name");
+    json.string(tool.name);
+    if (!tool.description.empty()) {
+        json.key("description");
+        json.string(tool.description);
+    }
+    json.key("parameters");
+    json.raw(tool.parameters.text());
+    // Left out it would mean true here, which most schemas are not made for.
+    json.key("strict");
+    json.boolean(tool.strict.value_or(false));
+    json.end_object();
+}
+
+void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
+    json.key("tool_choice");
+    if (write_choice_mode(json, choice)) {
+        return;
+    }
+    json.begin_object();
+    json.key("type");
+    json.string("function");
+    json.key("name");
+    json.string(choice.name);
+    json.end_object();
+}
+
+/// Hosted tools come by extra_body, so a choice without tools of our own is not refused there.
+bool names_tools(const SamplingParams& params) {
+    if (!params.extra_body || JsonReader(params.extra_body->text()).peek() != JsonKind::object) {
+        return false;
+    }
+    const Members members = read_members(params.extra_body->text());
+    return std::any_of(members.begin(), members.end(), [](const auto& member) {
+        return member.first == "tools";
+    });
+}
+
+void write_tools(JsonWriter& json, const ChatRequest& request) {
+    if (request.tools.empty() && !names_tools(request.params)) {
+        refuse_forced_call(request.tool_choice);
+        return;
+    }
+    if (!request.tools.empty()) {
+        json.key("tools");
+        json.begin_array();
+        for (const ToolSpec& tool : request.tools) {
+            write_tool(json, tool);
+        }
+        json.end_array();
+    }
+    if (request.tool_choice) {
+        write_tool_choice(json, *request.tool_choice);
+    }
+    if (request.parallel_tool_calls) {
+        json.key("parallel_tool_calls");
+        json.boolean(*request.parallel_tool_calls);
+    }
+}
+
+[[noreturn]] void parameter_not_supported(std::string_view name) {
+    std::string text = "the Responses API does not know ";
+    text.append(name).append("; remove parameters.").append(name);
+    text += ", use the protocol openai_chat, or put it into extra_body";
+    throw LLMError(Errc::not_supported, text);
+}
+
+void refuse_unknown_parameters(const SamplingParams& params, const Endpoint& endpoint) {
+    if (!params.stop.empty()) {
+        parameter_not_supported("stop");
+    }
+    if (params.seed) {
+        parameter_not_supported("seed");
+    }
+    if (params.top_k && !endpoint.quirks.send_top_k) {
+        parameter_not_supported("top_k");
+    }
+}
+
+/// Settings that are part of what the model reads.
+void write_input_settings(JsonWriter& json, const ChatRequest& request) {
+    if (!request.system.empty()) {
+        json.key("instructions");
+        json.string(request.system);
+    }
+    write_tools(json, request);
+    if (request.params.reasoning_effort) {
+        json.key("reasoning");
+        json.begin_object();
+        json.key("effort");
+        json.string(*request.params.reasoning_effort);
+        json.end_object();
+    }
+    if (request.params.response_schema) {
+        json.key("text");
+        json.begin_object();
+        json.key("format");
+        json.begin_object();
+        json.key("type");
+        json.string("json_schema");
+        json.key("name");
+        json.string("response");
+        json.key("schema");
+        json.raw(request.params.response_schema->text());
+        json.key("strict");
+        json.boolean(true);
+        json.end_object();
+        json.end_object();
+    }
+}
+
+void write_output_settings(JsonWriter& json, const SamplingParams& params, bool stream) {
+    // The conversation is here, so the server need not keep it; then reasoning can only be sent
+    // back in its encrypted form.
+    json.key("store");
+    json.boolean(false);
+    json.key("include");
+    json.begin_array();
+    json.string("reasoning.encrypted_content");
+    json.end_array();
+    write_number(json, "temperature", params.temperature);
+    write_number(json, "top_p", params.top_p);
+    write_integer(json, "top_k", params.top_k);
+    write_integer(json, "max_output_tokens", params.max_tokens);
+    if (stream) {
+        json.key("stream");
+        json.boolean(true);
+    }
+}
+
+void write_input(
+    std::string& body,
+    const ChatRequest& request,
+    const Endpoint& endpoint,
+    const EncodeCache& cache
+) {
+    body += ",\"input\":[";
+    const std::size_t begin = body.size();
+    for (const auto& message : request.messages) {
+        const std::size_t before = body.size();
+        if (before != begin) {
+            body.push_back(',');
+        }
+        const std::size_t text = body.size();
+        if (message->role() == Role::system) {
+            append_input_items(body, *message, endpoint.quirks.developer_role);
+        } else {
+            body += *cache.find(message);
+        }
+        if (body.size() == text) {  // nothing of it means anything to this protocol
+            body.resize(before);
+        }
+    }
+    body.push_back(']');
+}
+
+std::string encode_body(
+    const ChatRequest& request,
+    const Endpoint& endpoint,
+    std::string settings,
+    EncodeCache& cache
+) {
+    if (request.messages.empty() && request.system.empty()) {
+        invalid_request("the request has no messages; add one with ChatRequest::add");
+    }
+    const std::size_t bytes = fill_encode_cache(request.messages, cache, append_input_items);
+    std::string body = std::move(settings);
+    body.reserve(body.size() + bytes + 32);
+    write_input(body, request, endpoint, cache);
+    body.push_back('}');
+    return body;
+}
+
+/// The members of `extra` that the counting endpoint knows, as an object.
+RawJson input_members(const RawJson& extra) {
+    constexpr std::array<std::string_view, 11> known{
+        "conversation",
+        "input",
+        "instructions",
+        "model",
+        "parallel_tool_calls",
+        "previous_response_id",
+        "reasoning",
+        "text",
+        "tool_choice",
+        "tools",
+        "truncation"};
+    if (JsonReader(extra.text()).peek() != JsonKind::object) {
+        return extra;  // refused by merge_extra
+    }
+    std::string kept;
+    JsonWriter json(kept);
+    json.begin_object();
+    for (const auto& [name, value] : read_members(extra.text())) {
+        if (std::find(known.begin(), known.end(), name) != known.end()) {
+            json.key(name);
+            json.raw(value);
+        }
+    }
+    json.end_object();
+    return RawJson::trusted(std::move(kept));
+}
+
+}  // namespace
+
+std::string encode_responses_body(
+    const ChatRequest& request,
+    const Endpoint& endpoint,
+    bool stream,
+    EncodeCache& cache
+) {
+    refuse_unknown_parameters(request.params, endpoint);
+    std::string settings;
+    JsonWriter json(settings);
+    json.begin_object();
+    json.key("model");
+    json.string(model_of(request, endpoint));
+    write_input_settings(json, request);
+    write_output_settings(json, request.params, stream);
+    const std::string body = encode_body(request, endpoint, std::move(settings), cache);
+    return request.params.extra_body ? merge_extra(body, *request.params.extra_body) : body;
+}
+
+std::string encode_input_tokens_body(const ChatRequest& request, const Endpoint& endpoint) {
+    std::string settings;
+    JsonWriter json(settings);
+    json.begin_object();
+    json.key("model");
+    json.string(model_of(request, endpoint));
+    write_input_settings(json, request);
+    EncodeCache cache;
+    const std::string body = encode_body(request, endpoint, std::move(settings), cache);
+    return request.params.extra_body ? merge_extra(body, input_members(*request.params.extra_body))
+                                     : body;
+}
+
+}  // namespace llmproc::providers
