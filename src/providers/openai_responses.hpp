@@ -100,7 +100,7 @@ void set_stop_reason(
 );
 
 /// A complete answer.
-ChatReply decode_response(const HttpResponse& response, const std::string& request_id);
+ChatReply decode_response(const HttpResponse& http, const std::string& request_id);
 
 TokenCount decode_input_tokens(std::string_view body);
 

@@ -59,7 +59,11 @@ constexpr std::array<std::string_view, 10> extra_prefixes{
     "response.audio.",
     "response.compaction."};
 
-Kind kind_of(std::string_view type) {
+/// `error` = there is such a member: a gateway's error may have the form it has outside of streams.
+Kind kind_of(std::string_view type, bool error) {
+    if (type.empty()) {
+        return error ? Kind::error : Kind::unknown;
+    }
     const auto* const known = std::find_if(
         known_events.begin(),
         known_events.end(),
@@ -107,8 +111,7 @@ const ResponsesEvent& ResponsesEventReader::read(std::string_view data, std::str
     if (event.type.empty()) {
         event.type = name;
     }
-    // A gateway's error may have the form that it has outside of streams.
-    event.kind = event.type.empty() && error ? Kind::error : kind_of(event.type);
+    event.kind = kind_of(event.type, error);
     event_ = event;
     return event_;
 }

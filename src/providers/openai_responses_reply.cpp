@@ -48,6 +48,30 @@ auto read_body(std::string_view what, std::string_view body, Read read) {
     }
 }
 
+/// A negative count stands for none.
+TokenCount read_input_tokens(JsonReader& reader) {
+    TokenCount count;
+    count.input_tokens = -1;
+    count.exact = true;
+    count.source = TokenSource::provider;
+    std::optional<ProviderError> error;
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        if (key == "input_tokens") {
+            count.input_tokens = reader.integer();
+        } else if (key == "error") {
+            error = read_provider_error(reader);
+        } else {
+            reader.skip();
+        }
+    }
+    if (error) {
+        throw make_provider_error(std::nullopt, std::move(*error), Headers());
+    }
+    return count;
+}
+
 StopReason stop_reason_of(const ResponseObject& response, bool has_calls, bool refused) {
     if (response.status == "incomplete") {
         if (response.incomplete_reason == "max_output_tokens") {
@@ -176,30 +200,11 @@ ChatReply decode_response(const HttpResponse& http, const std::string& request_i
 }
 
 TokenCount decode_input_tokens(std::string_view body) {
-    return read_body("the token count", body, [](JsonReader& reader) {
-        std::optional<std::int64_t> tokens;
-        reader.begin_object();
-        std::string_view key;
-        while (reader.next_key(key)) {
-            if (key == "input_tokens") {
-                tokens = reader.integer();
-            } else if (key == "error") {
-                if (auto error = read_provider_error(reader)) {
-                    throw make_provider_error(std::nullopt, std::move(*error), Headers());
-                }
-            } else {
-                reader.skip();
-            }
-        }
-        if (!tokens || *tokens < 0) {
-            throw malformed_response("the token count", "it has no input_tokens");
-        }
-        TokenCount count;
-        count.input_tokens = *tokens;
-        count.exact = true;
-        count.source = TokenSource::provider;
-        return count;
-    });
+    const TokenCount count = read_body("the token count", body, read_input_tokens);
+    if (count.input_tokens < 0) {
+        throw malformed_response("the token count", "it has no input_tokens");
+    }
+    return count;
 }
 
 }  // namespace llmproc::providers
