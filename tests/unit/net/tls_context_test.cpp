@@ -11,6 +11,9 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -323,11 +326,37 @@ TEST_F(TlsContextTest, RefusesClientCertificatesAndKeysThatCannotBeUsed) {
     expect_refused(settings, "connection.client_key", "connection.client_cert");
 }
 
+TEST_F(TlsContextTest, IsRefusedInAChildWhoseForkDidNotWaitForOpenssl) {
+    const TlsSettings settings = with_ca(authority.ca_file());
+    TlsContext::shared(settings);
+    pid_t child = -1;
+    {
+        const OpensslUse inside;
+        child = ::fork();
+        if (child == 0) {
+            ::alarm(60);
+            try {
+                TlsContext::shared(settings);
+            } catch (const LLMError& error) {
+                ::_exit(error.errc() == Errc::forked_process ? 0 : 2);
+            }
+            ::_exit(1);
+        }
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_NE(TlsContext::shared(settings), nullptr);
+}
+
 TEST_F(TlsContextTest, RefusesCaFilesAndFoldersThatCannotBeUsed) {
     const std::string missing = folder.path() + "/missing.pem";
     expect_refused(with_ca(missing), "connection.ca_file", "No such file");
     expect_refused(with_ca(missing), "connection.ca_file", missing);
     expect_refused(with_ca(folder.path()), "connection.ca_file", "directory");
+    const std::string endless(17U << 20U, 'x');
+    expect_refused(with_ca(folder.write("big.pem", endless)), "connection.ca_file", "16 MiB");
     const std::string text = folder.write("text.pem", "no certificate here\n");
     expect_refused(with_ca(text), "connection.ca_file", "PEM");
     TlsSettings settings;
