@@ -30,6 +30,37 @@ enum class StopReason {
 /// The reason's name, e.g. "end_turn".
 LLMPROC_API std::string_view to_string(StopReason reason) noexcept;
 
+/// How the model reasons before it answers.
+struct LLMPROC_API Thinking {
+    enum class Mode {
+        off,       ///< It shall not.
+        adaptive,  ///< As much as it finds right.
+        budget,    ///< At most `budget_tokens`.
+    };
+    Thinking() = default;
+    explicit Thinking(Mode how) : mode(how) {}
+    static Thinking budget(std::int64_t tokens);
+
+    Mode mode = Mode::adaptive;
+    std::int64_t budget_tokens = 0;  ///< With Mode::budget.
+    friend bool operator==(const Thinking&, const Thinking&) = default;
+};
+
+/// A tool that the provider runs itself, e.g. its web search.
+struct LLMPROC_API HostedTool {
+    HostedTool() = default;
+    explicit HostedTool(std::string which) : kind(std::move(which)) {}
+    HostedTool(std::string which, RawJson settings)
+        : kind(std::move(which)),
+          options(std::move(settings)) {}
+
+    /// "web_search", "web_fetch", "code_execution", "file_search", "url_context", or the
+    /// provider's own name of a tool; each protocol says which it knows.
+    std::string kind;
+    std::optional<RawJson> options;  ///< A JSON object: members of the provider's own entry.
+    friend bool operator==(const HostedTool&, const HostedTool&) = default;
+};
+
 /// Settings of the model; only what is set is sent, there are no defaults.
 struct LLMPROC_API SamplingParams {
     SamplingParams() = default;
@@ -44,8 +75,15 @@ struct LLMPROC_API SamplingParams {
     std::optional<std::int64_t> seed;
     std::vector<std::string> stop;
     std::optional<std::string> reasoning_effort;
+    std::optional<Thinking> thinking;
+    /// Ask for the provider's automatic prompt caching, where it must be asked for.
+    std::optional<bool> prompt_caching;
+    std::vector<HostedTool> hosted_tools;
     /// JSON Schema that the answer must follow, by the provider's structured output.
     std::optional<RawJson> response_schema;
+    /// Rewrite the schemas of the answer and of tools into what the provider takes, instead of
+    /// sending them as they are.
+    std::optional<bool> adapt_schemas;
     /// A JSON object merged into the request last; for what this library does not know.
     std::optional<RawJson> extra_body;
     /// Sent with each request, after the library's own headers; replaces equal names.

@@ -38,6 +38,7 @@ enum class Errc {
     truncated_response,    ///< The body ended before its announced end.
     truncated_stream,      ///< The stream ended without its provider's end mark.
     malformed_response,    ///< A complete body that is not what the protocol promises.
+    invalid_answer,        ///< The model's text is not the asked-for type; see `partial_text`.
     // What the provider answered.
     invalid_request,        ///< 400 and 422: the provider refuses the request as it is.
     authentication_failed,  ///< 401: the key is wrong or missing.
@@ -53,22 +54,23 @@ enum class Errc {
     overloaded,             ///< 503 and 529: the provider has no capacity now.
     http_status,            ///< Any other status; see `Diagnostics::status`.
     // The life of calls, processes and loops.
-    timeout,         ///< A deadline passed; `Timeout` names the stage.
-    cancelled,       ///< The call was cancelled; `Cancelled` has the reason.
-    process_closed,  ///< The process was closed before or during the call.
-    loop_closed,     ///< The event loop or `io_context` is gone.
-    loop_died,       ///< The event loop's thread ended by repeated failures.
-    loop_running,    ///< The loop runs already, on its own thread or further up the stack.
-    loop_stopped,    ///< The loop stopped before the work was done.
-    interrupted,     ///< A signal ended the call: `Cancelled` with CancelReason::signal.
-    forked_process,  ///< Made before fork() and used in the child: start new ones there.
-    would_deadlock,  ///< A blocking call on the loop that would have to serve it.
-    reentrant_call,  ///< A blocking call on a process that this thread already occupies.
-    busy,            ///< The process streams; finish or destroy its stream first.
-    invalid_handle,  ///< A moved-from or default-constructed handle was used.
-    queue_full,      ///< A bounded queue has no room: wait for it, or raise its capacity.
-    queue_closed,    ///< The queue was closed: nothing can be pushed any more.
-    limit_reached,   ///< A bound of the library (connections, threads, descriptors) is exhausted.
+    timeout,           ///< A deadline passed; `Timeout` names the stage.
+    cancelled,         ///< The call was cancelled; `Cancelled` has the reason.
+    process_closed,    ///< The process was closed before or during the call.
+    loop_closed,       ///< The event loop or `io_context` is gone.
+    loop_died,         ///< The event loop's thread ended by repeated failures.
+    loop_running,      ///< The loop runs already, on its own thread or further up the stack.
+    loop_stopped,      ///< The loop stopped before the work was done.
+    interrupted,       ///< A signal ended the call: `Cancelled` with CancelReason::signal.
+    forked_process,    ///< Made before fork() and used in the child: start new ones there.
+    would_deadlock,    ///< A blocking call on the loop that would have to serve it.
+    reentrant_call,    ///< A blocking call on a process that this thread already occupies.
+    busy,              ///< The process streams; finish or destroy its stream first.
+    invalid_handle,    ///< A moved-from or default-constructed handle was used.
+    queue_full,        ///< A bounded queue has no room: wait for it, or raise its capacity.
+    queue_closed,      ///< The queue was closed: nothing can be pushed any more.
+    limit_reached,     ///< A bound of the library (connections, threads, descriptors) is exhausted.
+    budget_exhausted,  ///< A limit of `[limits]` is reached: nothing more is sent.
     // The rest.
     invalid_argument,  ///< An argument of the call is out of range.
     invalid_json,      ///< Text that should be JSON is not.

@@ -33,7 +33,7 @@ struct LLMPROC_API TextBlock {
     friend bool operator==(const TextBlock&, const TextBlock&) = default;
 };
 
-/// Where the bytes of an image or document are.
+/// Where the bytes of an image, document or recording are.
 struct LLMPROC_API MediaSource {
     enum class Kind { base64, url, file_id };
     MediaSource() = default;
@@ -74,6 +74,25 @@ struct LLMPROC_API DocumentBlock {
     MediaSource source;
     std::string name;
     friend bool operator==(const DocumentBlock&, const DocumentBlock&) = default;
+};
+
+/// Recorded sound, for models that hear.
+struct LLMPROC_API AudioBlock {
+    AudioBlock() = default;
+    explicit AudioBlock(MediaSource from) : source(std::move(from)) {}
+
+    MediaSource source;
+    friend bool operator==(const AudioBlock&, const AudioBlock&) = default;
+};
+
+/// What comes before it in the request may be cached by the provider, where caching is asked for
+/// by hand (Anthropic's cache_control); elsewhere it says nothing.
+struct LLMPROC_API CachePointBlock {
+    CachePointBlock() = default;
+    explicit CachePointBlock(std::string lifetime) : ttl(std::move(lifetime)) {}
+
+    std::string ttl;  ///< How long, in the provider's words ("5m", "1h"); empty = its default.
+    friend bool operator==(const CachePointBlock&, const CachePointBlock&) = default;
 };
 
 /// The model's reasoning. `signature` and `opaque` go back to the provider unchanged.
@@ -148,6 +167,8 @@ using ContentBlock = std::variant<
     TextBlock,
     ImageBlock,
     DocumentBlock,
+    AudioBlock,
+    CachePointBlock,
     ThinkingBlock,
     RedactedThinkingBlock,
     ToolCallBlock,

@@ -10,6 +10,7 @@
 #include <llmproc/stream_event.hpp>
 #include <llmproc/usage.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,29 @@
 #include <vector>
 
 namespace llmproc {
+
+/// Whose addresses and credentials a protocol is spoken with.
+enum class Hosting {
+    direct,  ///< The vendor's own, or a compatible server's.
+    azure,   ///< Azure OpenAI: deployments, `api-version`, header `api-key`.
+    vertex,  ///< Google Cloud: projects and locations, a bearer token.
+};
+
+/// What a model takes where models of one protocol differ; unset = as the table of models says
+/// (docs/program_file.md, [model.rules]).
+struct LLMPROC_API ModelRules {
+    ModelRules() = default;
+    /// Takes from `defaults` what is not set here.
+    ModelRules& fill_from(const ModelRules& defaults);
+
+    std::optional<bool> sampling;                   ///< It takes temperature, top_p and top_k.
+    std::optional<bool> max_completion_tokens;      ///< max_tokens is named max_completion_tokens.
+    std::optional<bool> developer_role;             ///< The system prompt has the role "developer".
+    std::optional<bool> structured_output;          ///< It follows a JSON Schema natively.
+    std::optional<bool> adaptive_thinking;          ///< Thinking without a budget.
+    std::optional<bool> thinking_budget;            ///< Thinking with a budget of tokens.
+    std::optional<std::int64_t> max_output_tokens;  ///< Sent where the protocol needs a limit.
+};
 
 /// Switches in which servers of one protocol differ.
 struct LLMPROC_API ProviderQuirks {
@@ -37,6 +61,7 @@ struct LLMPROC_API ProviderProfile {
     std::string codec;        ///< Name of the protocol, e.g. "openai_chat".
     std::string base_url;     ///< Empty = `model.base_url` must be set.
     std::string api_key_env;  ///< Variable that holds the key; empty = no key is needed.
+    Hosting hosting = Hosting::direct;
     ProviderQuirks quirks;
 };
 
@@ -46,7 +71,10 @@ struct LLMPROC_API Endpoint {
     std::string provider;  ///< Name of the profile.
     std::string base_url;  ///< With path prefix, without trailing slash.
     std::string model;     ///< Used where the request names none.
-    Secret api_key;        ///< Empty = no authorization header is sent.
+    Secret api_key;        ///< Empty = no authorization header is sent by the codec.
+    Hosting hosting = Hosting::direct;
+    std::string api_version;  ///< Of the API, in its own words; empty = the protocol's default.
+    ModelRules rules;         ///< What the program file says of the model.
     ProviderQuirks quirks;
 };
 

@@ -25,6 +25,12 @@ struct Usage {
     friend bool operator==(const Usage&, const Usage&) = default;
 };
 
+/// What a call cost, by a table of prices.
+struct Cost {
+    double usd = 0;
+    friend bool operator==(const Cost&, const Cost&) = default;
+};
+
 /// Where a token count comes from.
 enum class TokenSource {
     provider,    ///< The provider's own counting endpoint; exact.

@@ -17,6 +17,12 @@ std::string_view to_string(StopReason reason) noexcept {
     return "unknown";
 }
 
+Thinking Thinking::budget(std::int64_t tokens) {
+    Thinking thinking(Mode::budget);
+    thinking.budget_tokens = tokens;
+    return thinking;
+}
+
 ToolChoice ToolChoice::tool(std::string name) {
     ToolChoice choice(Mode::tool);
     choice.name = std::move(name);
@@ -51,7 +57,11 @@ SamplingParams& SamplingParams::fill_from(const SamplingParams& defaults) {
     fill(seed, defaults.seed);
     fill(stop, defaults.stop);
     fill(reasoning_effort, defaults.reasoning_effort);
+    fill(thinking, defaults.thinking);
+    fill(prompt_caching, defaults.prompt_caching);
+    fill(hosted_tools, defaults.hosted_tools);
     fill(response_schema, defaults.response_schema);
+    fill(adapt_schemas, defaults.adapt_schemas);
     fill(extra_body, defaults.extra_body);
     extra_headers.insert(
         extra_headers.begin(),

@@ -42,7 +42,7 @@ std::string block_type(JsonReader reader) {
 /// The members of one block or message, as they come; each kind takes those it knows.
 struct Members {
     std::optional<std::string> text, id, name, arguments, call_id, data, signature, detail,
-        provider;
+        provider, ttl;
     std::optional<RawJson> citations, opaque, raw;
     std::optional<MediaSource> source;
     std::optional<std::vector<ToolResultContent>> content;
@@ -66,6 +66,7 @@ constexpr std::array string_members = {
     StringMember{"signature", &Members::signature},
     StringMember{"detail", &Members::detail},
     StringMember{"provider", &Members::provider},
+    StringMember{"ttl", &Members::ttl},
 };
 
 struct RawMember {
@@ -192,6 +193,14 @@ DocumentBlock document_block(const JsonReader& reader, Members& members) {
     );
 }
 
+AudioBlock audio_block(const JsonReader& reader, Members& members) {
+    return AudioBlock(required(reader, members.source, "audio", "source"));
+}
+
+CachePointBlock cache_point_block(const JsonReader& /*reader*/, Members& members) {
+    return CachePointBlock(members.ttl.value_or(std::string()));
+}
+
 ThinkingBlock thinking_block(const JsonReader& reader, Members& members) {
     ThinkingBlock block(
         required(reader, members.text, "thinking", "text"),
@@ -245,6 +254,8 @@ constexpr std::array block_kinds = {
     BlockKind{"text", &make_block<&text_block>},
     BlockKind{"image", &make_block<&image_block>},
     BlockKind{"document", &make_block<&document_block>},
+    BlockKind{"audio", &make_block<&audio_block>},
+    BlockKind{"cache_point", &make_block<&cache_point_block>},
     BlockKind{"thinking", &make_block<&thinking_block>},
     BlockKind{"redacted_thinking", &make_block<&redacted_block>},
     BlockKind{"tool_call", &make_block<&tool_call_block>},

@@ -79,6 +79,18 @@ public:
         writer_.end_object();
     }
 
+    void operator()(const AudioBlock& block) {
+        begin_block(writer_, "audio");
+        write_source(writer_, block.source);
+        writer_.end_object();
+    }
+
+    void operator()(const CachePointBlock& block) {
+        begin_block(writer_, "cache_point");
+        optional_string(writer_, "ttl", block.ttl);
+        writer_.end_object();
+    }
+
     void operator()(const ThinkingBlock& block) {
         begin_block(writer_, "thinking");
         string_member(writer_, "text", block.text);

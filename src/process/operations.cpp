@@ -20,6 +20,17 @@ std::chrono::milliseconds since(Clock::time_point begin) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
 }
 
+RunRecord record_of(const ChatReply& reply, const Diagnostics& note, Clock::time_point begin) {
+    RunRecord record;
+    record.provider = note.provider;
+    record.model = note.model;
+    record.usage = reply.usage;
+    record.api_calls = 1;
+    record.attempts = note.attempts;
+    record.duration = since(begin);
+    return record;
+}
+
 void refuse_while_streaming(const ProcessCore& core, WhenStreaming when) {
     if (when == WhenStreaming::fail && core.open_stream()) {
         throw LLMError(
@@ -71,7 +82,8 @@ asio::awaitable<void> run_body(
     );
     core.commit(message, reply);
     failure.succeeded();
-    outcome->value.emplace(std::move(reply), outcome->note.attempts, since(begin));
+    RunRecord record = record_of(reply, outcome->note, begin);
+    outcome->value.emplace(std::move(reply), std::move(record));
 }
 
 asio::awaitable<void> complete_body(
@@ -174,7 +186,8 @@ asio::awaitable<RunResult> stream_turn(
     );
     co_await state->drained();
     core.commit(message, reply);
-    co_return RunResult(std::move(reply), state->note.attempts, since(begin));
+    RunRecord record = record_of(reply, state->note, begin);
+    co_return RunResult(std::move(reply), std::move(record));
 }
 
 asio::awaitable<void> stream_body(

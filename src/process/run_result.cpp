@@ -4,12 +4,10 @@
 
 namespace llmproc {
 
-RunResult::RunResult(ChatReply reply, int attempts, std::chrono::milliseconds duration)
+RunResult::RunResult(ChatReply reply, RunRecord record)
     : reply_(std::move(reply)),
       text_(reply_.message.text()),
       tool_calls_(reply_.message.tool_calls()),
-      api_calls_(1),
-      attempts_(attempts),
-      duration_(duration) {}
+      record_(std::move(record)) {}
 
 }  // namespace llmproc
