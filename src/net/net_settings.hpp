@@ -60,7 +60,7 @@ struct NetSettings {
     std::size_t max_connections_per_host = 100;
     std::size_t max_connections = 1000;  ///< Of all hosts of one io_context together.
     std::size_t max_header_bytes = 64UL * 1024;
-    std::size_t max_body_bytes = 64UL * 1024 * 1024;  ///< Of a body that is kept whole.
+    std::size_t max_body_bytes = 64UL * 1024 * 1024;  ///< Of an answer, streamed or not.
     bool allow_insecure_http = false;                 ///< Plain http beyond loopback.
     bool resend_on_stale = true;  ///< One new try when a reused connection was dead.
     LastMade<HttpTarget> target;  ///< What the clients with these settings share.

@@ -180,7 +180,8 @@ asio::awaitable<void> StreamedReply::perform() {
 
 asio::awaitable<void> StreamedReply::read_events(net::HttpExchange& exchange) {
     std::unique_ptr<StreamDecoder> decoder = codec().stream_decoder();
-    providers::StreamDriver driver(std::move(decoder), wire::SseLimits());
+    const std::size_t limit = max_body_bytes();
+    providers::StreamDriver driver(std::move(decoder), wire::SseLimits(limit, limit), limit);
     ReplyBuilder builder;
     StreamEvents events;
     std::string bytes;

@@ -15,6 +15,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <utility>
 
@@ -52,6 +53,9 @@ protected:
     boost::asio::awaitable<net::HttpExchange> open(const HttpRequest& request);
     /// The same with the whole body.
     boost::asio::awaitable<HttpResponse> fetch(const HttpRequest& request);
+    std::size_t max_body_bytes() const noexcept {
+        return transport_.settings->connection.max_body_bytes;
+    }
     const Codec& codec() const noexcept { return *transport_.settings->codec; }
     async::CallContext& call() const noexcept { return call_; }
     Diagnostics& note() const noexcept { return note_; }

@@ -18,6 +18,14 @@ namespace {
     );
 }
 
+[[noreturn]] void too_large(std::string_view what, std::size_t limit) {
+    throw LLMError(
+        Errc::body_too_large,
+        std::string(what) + " exceeds " + std::to_string(limit) +
+            " bytes; raise connection.max_body_bytes if the provider sends that much"
+    );
+}
+
 char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -43,9 +51,15 @@ bool is_event_stream(const Headers& headers) {
            });
 }
 
-StreamDriver::StreamDriver(std::unique_ptr<StreamDecoder> decoder, wire::SseLimits limits)
+StreamDriver::StreamDriver(
+    std::unique_ptr<StreamDecoder> decoder,
+    wire::SseLimits limits,
+    std::size_t max_bytes
+)
     : parser_(limits),
-      decoder_(std::move(decoder)) {}
+      decoder_(std::move(decoder)),
+      bytes_left_(max_bytes),
+      max_bytes_(max_bytes) {}
 
 void StreamDriver::decode(const SseEvent& event, StreamEvents& out) {
     if (done_) {
@@ -65,23 +79,32 @@ void StreamDriver::decode(const SseEvent& event, StreamEvents& out) {
 }
 
 void StreamDriver::feed(std::string_view body_bytes, StreamEvents& out) {
-    if (done_ || failed_) {
+    if (failed_) {
         return;
     }
     failed_ = true;
+    const bool fits = body_bytes.size() <= bytes_left_;
+    body_bytes = body_bytes.substr(0, bytes_left_);
+    bytes_left_ -= body_bytes.size();
+    if (!done_) {
+        parse(body_bytes, out);
+    }
+    // Also behind the end mark: a server that never stops sending must not keep the call.
+    if (!fits) {
+        too_large("the stream", max_bytes_);
+    }
+    failed_ = false;
+}
+
+void StreamDriver::parse(std::string_view body_bytes, StreamEvents& out) {
     parser_.feed(body_bytes);
     SseEvent event;
     while (parser_.next(event)) {
         decode(event, out);
     }
     if (parser_.status() == wire::SseStatus::too_large) {
-        throw LLMError(
-            Errc::body_too_large,
-            "an event of the stream exceeds " + std::to_string(parser_.limits().max_event_bytes) +
-                " bytes; raise connection.max_body_bytes if the provider sends such large ones"
-        );
+        too_large("an event of the stream", parser_.limits().max_event_bytes);
     }
-    failed_ = false;
 }
 
 void StreamDriver::flush_tail(StreamEvents& out) {

@@ -6,6 +6,7 @@
 #include <llmproc/provider.hpp>
 #include "wire/sse_parser.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -20,7 +21,14 @@ bool is_event_stream(const Headers& headers);
 /// without the protocol's own end is truncation. After an error nothing more is decoded.
 class StreamDriver {
 public:
-    StreamDriver(std::unique_ptr<StreamDecoder> decoder, wire::SseLimits limits);
+    static constexpr std::size_t default_max_bytes = std::size_t{64} << 20U;
+
+    /// A body of more than `max_bytes` is an error, so what a reply can make us hold is bounded.
+    StreamDriver(
+        std::unique_ptr<StreamDecoder> decoder,
+        wire::SseLimits limits,
+        std::size_t max_bytes = default_max_bytes
+    );
 
     /// Decodes the next bytes of the body and appends events to `out`; what was decoded before an
     /// error is in `out` too. What follows the provider's end mark is ignored.
@@ -39,12 +47,15 @@ public:
     const StreamDecoder& decoder() const noexcept { return *decoder_; }
 
 private:
+    void parse(std::string_view body_bytes, StreamEvents& out);
     void decode(const SseEvent& event, StreamEvents& out);
     void flush_tail(StreamEvents& out);
 
     wire::SseParser parser_;
     std::unique_ptr<StreamDecoder> decoder_;
     std::uint64_t unknown_events_ = 0;
+    std::size_t bytes_left_;
+    std::size_t max_bytes_;
     bool done_ = false;
     bool failed_ = false;  ///< An error was thrown.
 };

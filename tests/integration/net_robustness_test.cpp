@@ -112,7 +112,7 @@ TEST_P(NetRobustnessTest, SaysAtOnceThatItIsNotHttp) {
     }
 }
 
-TEST_P(NetRobustnessTest, ACompressedBodyIsNeitherAskedForNorTaken) {
+TEST_P(NetRobustnessTest, Trap22_ACompressedBodyIsNeitherAskedForNorTaken) {
     ScriptedServer server(options());
     const auto client = client_of(server);
     server.push(Reply().body("x").header("Content-Encoding", "identity"));

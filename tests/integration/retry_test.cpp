@@ -240,7 +240,7 @@ TEST_P(RetryTest, AStreamIsRetriedUntilSomethingWasDelivered) {
     EXPECT_EQ(process->messages().size(), 2U);
 }
 
-TEST_P(RetryTest, AStreamIsNotRetriedAfterThat) {
+TEST_P(RetryTest, Trap17_AStreamIsNotRetriedAfterThat) {
     server.push(openai_chat_stream({"one", "two", "three"}).truncate_after(600));
     const auto process = subject();
     std::string text;

@@ -36,6 +36,23 @@ inline const Codec& codec() {
     return *found;
 }
 
+/// As the row of that name is used, with an address and a key that were recorded.
+inline Endpoint endpoint_of_row(
+    const std::string& provider,
+    const std::string& base_url,
+    const std::string& model
+) {
+    Endpoint endpoint;
+    endpoint.provider = provider;
+    endpoint.base_url = base_url;
+    endpoint.model = model;
+    endpoint.api_key = Secret("wire-key");
+    if (const ProviderProfile* const row = find_profile(provider)) {
+        endpoint.quirks = row->quirks;
+    }
+    return endpoint;
+}
+
 inline std::string name_of(std::string name) {
     std::replace_if(
         name.begin(),

@@ -57,7 +57,7 @@ TEST(OpenAiChatStreamTest, DeltaBeforeIndexAndOtherChoices) {
     EXPECT_EQ(reply.stop_reason, StopReason::end_turn);
 }
 
-TEST(OpenAiChatStreamTest, CallsWithoutIndexAreToldApartByIdAndName) {
+TEST(OpenAiChatStreamTest, Trap14_CallsWithoutIndexAreToldApartByIdAndName) {
     const ChatReply reply = read(
         delta(R"("tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"x\""}}])") +
         delta(R"("tool_calls":[{"function":{"arguments":":1}"}}])") +
@@ -191,7 +191,7 @@ TEST(OpenAiChatStreamTest, CorruptKnownEventsAreErrors) {
     EXPECT_EQ(failure("data: {\"choices\":[]} x\n\n" + stop), Errc::malformed_response);
 }
 
-TEST(OpenAiChatStreamTest, UsageMayComeAnywhereAndTheLastCounts) {
+TEST(OpenAiChatStreamTest, Trap13_UsageMayComeAnywhereAndTheLastCounts) {
     const ChatReply reply = read(
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n" +
         stop +

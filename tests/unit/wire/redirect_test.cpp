@@ -108,7 +108,7 @@ TEST(RedirectTest, ResolvesAsRfc3986Says) {
     }
 }
 
-TEST(RedirectTest, NeverLeavesTheOrigin) {
+TEST(RedirectTest, Trap21_NeverLeavesTheOrigin) {
     const std::pair<const char*, const char*> cases[] = {
         {"http://api.example.com/v1/chat?secret", "http://api.example.com:80"},
         {"https://api.example.com:8443/v1/chat", "https://api.example.com:8443"},

@@ -51,7 +51,7 @@ std::string date_header(const std::string& label) {
     return label.find("600 s ahead") != std::string::npos ? "Sat, 21 Nov 2026 00:10:00 GMT" : "";
 }
 
-TEST(RetryPolicyTest, DecidesAsTheRecordedSdk) {
+TEST(RetryPolicyTest, Trap16_DecidesAsTheRecordedSdk) {
     int count = 0;
     const auto document = recorded();
     for (const auto& entry : document.at("cases")) {
@@ -129,7 +129,7 @@ TEST(RetryPolicyTest, StopsAfterTheLastAttempt) {
     EXPECT_EQ(decide(policy, with_status(400), 0.0, now).reason, RetryReason::not_retryable);
 }
 
-TEST(RetryPolicyTest, NeverRepeatsWhatReachedTheUser) {
+TEST(RetryPolicyTest, Trap17_NeverRepeatsWhatReachedTheUser) {
     const Headers headers{{"x-should-retry", "true"}, {"retry-after", "1"}};
     Failure failure = with_status(500, &headers);
     failure.delivered = true;
@@ -137,7 +137,7 @@ TEST(RetryPolicyTest, NeverRepeatsWhatReachedTheUser) {
     EXPECT_EQ(decide(RetryPolicy(), failure, 0.0, now).reason, RetryReason::delivered);
 }
 
-TEST(RetryPolicyTest, NeverRetriesASpentQuota) {
+TEST(RetryPolicyTest, Trap18_NeverRetriesASpentQuota) {
     const Headers headers{{"x-should-retry", "true"}, {"retry-after", "1"}};
     for (const std::string code : {"insufficient_quota", "credit_balance_exhausted"}) {
         Failure failure = with_status(429, &headers);

@@ -127,7 +127,7 @@ std::vector<Event> expected_events(const nlohmann::json& list, bool with_ids) {
     return events;
 }
 
-TEST(SseParserTest, YieldsTheStandardsEventsForAnySplit) {
+TEST(SseParserTest, Trap20_YieldsTheStandardsEventsForAnySplit) {
     int count = 0;
     for (const auto& entry : nlohmann::json::parse(read_file("/sse/sse-framing-cases.json"))) {
         SCOPED_TRACE(entry.at("name").get<std::string>());
@@ -209,7 +209,7 @@ TEST(SseParserTest, KeepsTheLastEventIdAndIgnoresBadRetries) {
     EXPECT_EQ(parse({"id: 7\ndata: 1\n\nid:\ndata: 2\n\n"}).last_id, "");
 }
 
-TEST(SseParserTest, CountsCommentsAsActivity) {
+TEST(SseParserTest, Trap19_CountsCommentsAsActivity) {
     SseParser parser;
     std::vector<Event> events;
     feed(parser, ": keep", events);
