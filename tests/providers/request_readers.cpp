@@ -1,4 +1,4 @@
-// Bodies of requests, read as the providers describe them; nothing of this library's encoders.
+// Bodies of requests, read as the providers describe them.
 #include "providers/request_facts.hpp"
 
 #include <stdexcept>
@@ -13,12 +13,11 @@ std::string text_at(const Json& object, const char* key) {
 
 /// "data:TYPE;base64,DATA" or an address.
 std::string address(const std::string& url) {
-    const std::string start = "data:";
-    if (url.rfind(start, 0) != 0) {
+    if (url.rfind("data:", 0) != 0) {
         return "url " + url;
     }
     const std::size_t end = url.find(";base64,");
-    return url.substr(start.size(), end - start.size()) + " " + url.substr(end + 8);
+    return url.substr(5, end - 5) + " " + url.substr(end + 8);
 }
 
 [[noreturn]] void unexpected(const Json& value) {
@@ -35,7 +34,7 @@ void add_limits(Facts& facts, const Json& settings, const char* limit) {
     }
 }
 
-/// "auto", "none", "required", or an object that names a tool under `holder`.
+/// A word, or an object that names a tool under `holder`.
 void add_openai_choice(Facts& facts, const Json& body, const char* holder) {
     if (!body.contains("tool_choice")) {
         return;
@@ -183,7 +182,7 @@ void add_anthropic_content(Facts& facts, const std::string& who, const Json& con
     }
 }
 
-/// Every call is answered in the very next message, before anything else.
+/// Every call is answered first in the very next message.
 void check_anthropic_results(const Json& messages) {
     for (std::size_t i = 0; i + 1 < messages.size(); ++i) {
         if (messages.at(i).at("role") == messages.at(i + 1).at("role")) {
@@ -212,10 +211,10 @@ std::string gemini_media(const Json& part) {
     return "url " + text_at(part.at("fileData"), "fileUri");
 }
 
-std::string gemini_media_kind(const std::string& source) {
-    const bool document = source.rfind("application/", 0) == 0 ||
-                          source.rfind("url https://docs.", 0) == 0;
-    return document ? "document" : "image";
+/// Gemini has one shape for all media.
+std::string gemini_kind(const std::string& source) {
+    return source.find("docs.") == 12 || source.rfind("application/", 0) == 0 ? "document"
+                                                                              : "image";
 }
 
 void add_gemini_result(Facts& facts, const Json& result) {
@@ -247,7 +246,7 @@ void add_gemini_part(Facts& facts, const std::string& who, const Json& part) {
         add_gemini_result(facts, part.at("functionResponse"));
     } else if (part.contains("inlineData") || part.contains("fileData")) {
         const std::string source = gemini_media(part);
-        facts.push_back(fact({who, gemini_media_kind(source), source, ""}));
+        facts.push_back(fact({who, gemini_kind(source), source, ""}));
     } else {
         unexpected(part);
     }
@@ -379,8 +378,7 @@ Facts read_gemini(const Json& body) {
         const Json& config = body.at("toolConfig").at("functionCallingConfig");
         const std::string mode = text_at(config, "mode");
         if (config.contains("allowedFunctionNames")) {
-            const Json& names = config.at("allowedFunctionNames");
-            facts.push_back(fact({"choice", "tool", names.at(0).get<std::string>()}));
+            facts.push_back(fact({"choice", "tool", config.at("allowedFunctionNames").at(0)}));
         } else {
             facts.push_back(fact(
                 {"choice",

@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
 #include <string>
+#include <string_view>
 
 namespace llmproc {
 namespace {
@@ -103,6 +106,48 @@ TEST(StreamDriverTest, AnEventBeyondTheLimitIsAnError) {
     } catch (const LLMError& error) {
         EXPECT_EQ(error.errc(), Errc::body_too_large);
     }
+}
+
+/// What feeding `body` in pieces of `size` ends with.
+Errc feed_error(providers::StreamDriver& subject, std::string_view body, std::size_t size) {
+    StreamEvents out;
+    try {
+        for (; !body.empty(); body.remove_prefix(std::min(size, body.size()))) {
+            subject.feed(body.substr(0, size), out);
+        }
+    } catch (const LLMError& error) {
+        EXPECT_NE(error.message().find("connection.max_body_bytes"), std::string::npos);
+        return error.errc();
+    }
+    return Errc();
+}
+
+TEST(StreamDriverTest, ABodyBeyondTheLimitIsAnErrorForAnySplit) {
+    const std::string body = "data: x\n\ndata: end\n\n: behind the end mark\n";
+    for (std::size_t size = 1; size <= body.size(); ++size) {
+        providers::StreamDriver fits(
+            std::make_unique<LetterDecoder>(false),
+            wire::SseLimits(),
+            body.size()
+        );
+        EXPECT_EQ(feed_error(fits, body, size), Errc());
+        for (const std::size_t limit : {body.size() - 1, std::size_t{12}, std::size_t{0}}) {
+            providers::StreamDriver subject(
+                std::make_unique<LetterDecoder>(false),
+                wire::SseLimits(),
+                limit
+            );
+            EXPECT_EQ(feed_error(subject, body, size), Errc::body_too_large);
+        }
+    }
+}
+
+TEST(StreamDriverTest, WhatCameBeforeTheLimitIsDelivered) {
+    providers::StreamDriver subject(std::make_unique<LetterDecoder>(false), wire::SseLimits(), 11);
+    StreamEvents out;
+    EXPECT_THROW(subject.feed("data: x\n\ndata: x\n\n", out), LLMError);
+    EXPECT_EQ(out.size(), 1U);
+    EXPECT_EQ(finish_error(subject), Errc::truncated_stream);
 }
 
 TEST(StreamDriverTest, KnowsTheContentTypeOfStreams) {
