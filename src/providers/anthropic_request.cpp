@@ -2,10 +2,12 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/anthropic.hpp"
+#include "providers/json_schema_shape.hpp"
 #include "providers/request_parts.hpp"
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,7 +20,7 @@ namespace {
 /// From this version on sampling is refused and messages of role "system" are allowed.
 constexpr std::string_view version_2026_10_21 = "2026-10-21";
 
-void write_tool(JsonWriter& json, const ToolSpec& tool) {
+void write_tool(JsonWriter& json, const ToolSpec& tool, std::optional<bool> adapt) {
     json.begin_object();
     json.key("name");
     json.string(tool.name);
@@ -27,8 +29,11 @@ void write_tool(JsonWriter& json, const ToolSpec& tool) {
         json.string(tool.description);
     }
     json.key("input_schema");
-    const bool none = tool.parameters.text() == "null";
-    json.raw(none ? R"({"type":"object","properties":{}})" : tool.parameters.text());
+    if (tool.parameters.text() == "null") {
+        json.raw(R"({"type":"object","properties":{}})");
+    } else {
+        write_tool_schema(json, tool, adapt, SchemaRules::anthropic);
+    }
     if (tool.strict) {
         json.key("strict");
         json.boolean(*tool.strict);
@@ -82,7 +87,7 @@ void write_tools(JsonWriter& json, const ChatRequest& request) {
     json.key("tools");
     json.begin_array();
     for (const ToolSpec& tool : request.tools) {
-        write_tool(json, tool);
+        write_tool(json, tool, request.params.adapt_schemas);
     }
     json.end_array();
     write_tool_choice(json, request);
@@ -149,7 +154,13 @@ void write_output_config(JsonWriter& json, const SamplingParams& params) {
         json.key("type");
         json.string("json_schema");
         json.key("schema");
-        json.raw(params.response_schema->text());
+        write_schema(
+            json,
+            *params.response_schema,
+            params.adapt_schemas,
+            SchemaRules::anthropic,
+            response_schema_name
+        );
         json.end_object();
     }
     json.end_object();

@@ -1,10 +1,12 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/gemini.hpp"
+#include "providers/json_schema_shape.hpp"
 #include "providers/openai_chat_parts.hpp"
 #include "providers/request_parts.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,10 +17,11 @@ namespace llmproc::providers {
 
 namespace {
 
-void write_schema(
+void write_named_schema(
     JsonWriter& json,
     std::string_view name,
     const RawJson& schema,
+    std::optional<bool> adapt,
     const Endpoint& endpoint,
     std::string_view what
 ) {
@@ -29,10 +32,15 @@ void write_schema(
         return;
     }
     json.key(name == "parameters" ? "parametersJsonSchema" : "responseJsonSchema");
-    json.raw(schema.text());
+    write_schema(json, schema, adapt, SchemaRules::gemini, what);
 }
 
-void write_function(JsonWriter& json, const ToolSpec& tool, const Endpoint& endpoint) {
+void write_function(
+    JsonWriter& json,
+    const ToolSpec& tool,
+    std::optional<bool> adapt,
+    const Endpoint& endpoint
+) {
     json.begin_object();
     json.key("name");
     json.string(tool.name);
@@ -41,7 +49,8 @@ void write_function(JsonWriter& json, const ToolSpec& tool, const Endpoint& endp
         json.string(tool.description);
     }
     if (tool.parameters.text() != "null") {
-        write_schema(json, "parameters", tool.parameters, endpoint, "the tool " + tool.name);
+        const std::string what = "the tool " + tool.name;
+        write_named_schema(json, "parameters", tool.parameters, adapt, endpoint, what);
     }
     json.end_object();
 }
@@ -93,7 +102,7 @@ void write_tools(JsonWriter& json, const ChatRequest& request, const Endpoint& e
     json.key("functionDeclarations");
     json.begin_array();
     for (const ToolSpec& tool : request.tools) {
-        write_function(json, tool, endpoint);
+        write_function(json, tool, request.params.adapt_schemas, endpoint);
     }
     json.end_array();
     json.end_object();
@@ -179,12 +188,13 @@ std::string generation_config(const SamplingParams& params, const Endpoint& endp
     if (params.response_schema) {
         json.key("responseMimeType");
         json.string("application/json");
-        write_schema(
+        write_named_schema(
             json,
             "responseSchema",
             *params.response_schema,
+            params.adapt_schemas,
             endpoint,
-            "parameters.response_schema"
+            response_schema_name
         );
     }
     if (params.reasoning_effort) {

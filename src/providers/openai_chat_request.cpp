@@ -1,9 +1,11 @@
 #include <llmproc/error.hpp>
 #include "core/json_writer.hpp"
+#include "providers/json_schema_shape.hpp"
 #include "providers/openai_chat.hpp"
 #include "providers/request_parts.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -99,7 +101,7 @@ void write_messages(
     body.push_back(']');
 }
 
-void write_tool(JsonWriter& json, const ToolSpec& tool) {
+void write_tool(JsonWriter& json, const ToolSpec& tool, std::optional<bool> adapt) {
     json.begin_object();
     json.key("type");
     json.string("function");
@@ -113,7 +115,7 @@ void write_tool(JsonWriter& json, const ToolSpec& tool) {
     }
     if (tool.parameters.text() != "null") {
         json.key("parameters");
-        json.raw(tool.parameters.text());
+        write_tool_schema(json, tool, adapt, SchemaRules::openai_strict);
     }
     if (tool.strict) {
         json.key("strict");
@@ -148,7 +150,7 @@ void write_tools(JsonWriter& json, const ChatRequest& request) {
     json.key("tools");
     json.begin_array();
     for (const ToolSpec& tool : request.tools) {
-        write_tool(json, tool);
+        write_tool(json, tool, request.params.adapt_schemas);
     }
     json.end_array();
     if (request.tool_choice) {
@@ -199,7 +201,13 @@ void write_params(JsonWriter& json, const SamplingParams& params, const Endpoint
         json.key("name");
         json.string("response");
         json.key("schema");
-        json.raw(params.response_schema->text());
+        write_schema(
+            json,
+            *params.response_schema,
+            params.adapt_schemas,
+            SchemaRules::openai_strict,
+            response_schema_name
+        );
         json.key("strict");
         json.boolean(true);
         json.end_object();

@@ -1,11 +1,13 @@
 #include <llmproc/error.hpp>
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/json_schema_shape.hpp"
 #include "providers/openai_responses.hpp"
 #include "providers/request_parts.hpp"
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,7 +16,7 @@ namespace llmproc::providers {
 
 namespace {
 
-void write_tool(JsonWriter& json, const ToolSpec& tool) {
+void write_tool(JsonWriter& json, const ToolSpec& tool, std::optional<bool> adapt) {
     json.begin_object();
     json.key("type");
     json.string("function");
@@ -25,7 +27,7 @@ void write_tool(JsonWriter& json, const ToolSpec& tool) {
         json.string(tool.description);
     }
     json.key("parameters");
-    json.raw(tool.parameters.text());
+    write_tool_schema(json, tool, adapt, SchemaRules::openai_strict);
     // Left out it would mean true here, which most schemas are not made for.
     json.key("strict");
     json.boolean(tool.strict.value_or(false));
@@ -65,7 +67,7 @@ void write_tools(JsonWriter& json, const ChatRequest& request) {
         json.key("tools");
         json.begin_array();
         for (const ToolSpec& tool : request.tools) {
-            write_tool(json, tool);
+            write_tool(json, tool, request.params.adapt_schemas);
         }
         json.end_array();
     }
@@ -121,7 +123,13 @@ void write_input_settings(JsonWriter& json, const ChatRequest& request) {
         json.key("name");
         json.string("response");
         json.key("schema");
-        json.raw(request.params.response_schema->text());
+        write_schema(
+            json,
+            *request.params.response_schema,
+            request.params.adapt_schemas,
+            SchemaRules::openai_strict,
+            response_schema_name
+        );
         json.key("strict");
         json.boolean(true);
         json.end_object();
