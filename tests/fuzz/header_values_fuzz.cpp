@@ -1,6 +1,5 @@
 // Values of HTTP headers and of the variables about proxies, whatever the bytes: each line of the
-// input is tried as each of them. A value, nothing or a typed error; waits stay within their limits.
-#include <llmproc/error.hpp>
+// input is tried as each of them. A value, nothing or a refusal; waits stay within their limits.
 #include <llmproc/http_message.hpp>
 #include "providers/stream_driver.hpp"
 #include "wire/http_time.hpp"
@@ -18,6 +17,7 @@
 #include <cstdlib>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -37,8 +37,8 @@ void require(bool holds) {
 void try_read(const std::function<void()>& read) {
     try {
         read();
-    } catch (const llmproc::LLMError&) {
-        return;
+    } catch (const std::invalid_argument&) {
+        return;  // how a bad URL is refused
     }
 }
 
@@ -113,8 +113,22 @@ void check_headers(std::string_view value) {
     require(decision.delay.count() >= 0 && decision.delay <= policy.max_retry_after);
 }
 
+/// Whether a header may have that value at all.
+bool is_field(std::string_view value) {
+    try {
+        Headers().add("x", std::string(value));
+        return true;
+    } catch (const llmproc::LLMError&) {
+        return false;
+    } catch (const std::invalid_argument&) {
+        return false;
+    }
+}
+
 void check_line(std::string_view line) {
-    check_headers(line);
+    if (is_field(line)) {
+        check_headers(line);
+    }
     try_read([line] { check_url(line); });
     check_redirect(line);
     check_proxy(line);

@@ -1,6 +1,7 @@
 // aimock (node) answers, nginx speaks TLS before it: neither knows anything of this library.
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/certificate_authority.hpp>
+#include "peers/aimock_server.hpp"
 #include "support/child_process.hpp"
 #include "support/local_server.hpp"
 #include "support/nginx_server.hpp"
@@ -34,16 +35,6 @@ using testing::watchdog;
 using testing::write_file;
 
 constexpr int questions = 20;
-
-/// Where `npm ci` was run; a checkout that cannot be written to names another folder.
-fs::path peers_folder() {
-    const char* const other = std::getenv("LLMPROC_PEERS_DIR");
-    return other != nullptr && *other != '\0' ? other : LLMPROC_PEERS_DIR;
-}
-
-fs::path aimock_script() {
-    return peers_folder() / "node_modules" / ".bin" / "llmock";
-}
 
 std::string question(int number) {
     return "What is the capital of country " + std::to_string(number) + "?";
@@ -97,17 +88,8 @@ public:
         const testing::Certificate certificate = authority_.issue();
         write_file(folder_.path() / "chain.pem", certificate.chain_pem);
         write_file(folder_.path() / "key.pem", certificate.key_pem);
-        write_file(folder_.path() / "fixtures.json", fixtures(first_question));
         const std::uint16_t aimock_port =
-            testing::start_on_free_port(aimock_, folder_, "aimock", [this](std::uint16_t port) {
-                return std::vector<std::string>{
-                    find_program("node"),
-                    aimock_script().string(),
-                    "-p",
-                    std::to_string(port),
-                    "-f",
-                    (folder_.path() / "fixtures.json").string()};
-            });
+            testing::start_aimock(aimock_, folder_, fixtures(first_question));
         nginx_.emplace(folder_, sites_before(aimock_port));
     }
 
@@ -125,34 +107,14 @@ private:
     std::optional<testing::NginxServer> nginx_;
 };
 
-/// What the machine lacks for this test, with the remedy; empty if nothing.
-std::string missing() {
-    std::string text;
-    const std::string node = find_program("node");
-    if (node.empty()) {
-        text += "node (>= 20.15) is not installed. ";
-    } else {
-        ChildProcess check(
-            {node,
-             "-e",
-             "const [a,b]=process.versions.node.split('.').map(Number);"
-             "process.exit(a>20||(a===20&&b>=15)?0:1)"},
-            "/dev/null"
-        );
-        text += check.wait(watchdog) == 0 ? "" : "node is older than 20.15. ";
-    }
-    if (!fs::exists(aimock_script())) {
-        text += "aimock is not installed: npm ci --prefix " + peers_folder().string() +
-                " (or set LLMPROC_PEERS_DIR to a copy of that folder). ";
-    }
-    return text + testing::lack_of("nginx", "nginx-light");
-}
-
 class AimockTest : public ::testing::Test {
 protected:
     void SetUp() override {
         ::setenv("OPENAI_API_KEY", "not-a-key", 1);
-        testing::require_peers("aimock behind nginx", missing());
+        testing::require_peers(
+            "aimock behind nginx",
+            testing::lack_of_aimock() + testing::lack_of("nginx", "nginx-light")
+        );
     }
 };
 
