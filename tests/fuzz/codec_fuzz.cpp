@@ -13,6 +13,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace {
 
@@ -92,6 +93,11 @@ std::string stream(std::string_view body, std::uint64_t sizes) {
     if (end == "whole") {
         driver.decoder().complete(reply);
         check_reply(reply);
+    }
+    for (llmproc::ContentBlock& block : reply.message.content()) {
+        if (auto* call = std::get_if<llmproc::ToolCallBlock>(&block)) {
+            call->id.clear();  // random where the server gave none
+        }
     }
     return end + reply.message.to_json() + std::to_string(reply.usage.total_tokens) +
            reply.raw_stop_reason;

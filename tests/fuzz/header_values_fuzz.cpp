@@ -118,8 +118,6 @@ bool is_field(std::string_view value) {
     try {
         Headers().add("x", std::string(value));
         return true;
-    } catch (const llmproc::LLMError&) {
-        return false;
     } catch (const std::invalid_argument&) {
         return false;
     }
