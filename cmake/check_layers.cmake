@@ -25,8 +25,8 @@ set(also_testing <llmproc/http_message.hpp>)
 set(no_asio core model wire providers)
 
 set(public_core
-    call_metrics context_map error export json json_fwd log observer otel raw_json run_options secret
-    timeouts usage version
+    call_metrics context_map detail/type_node detail/type_of error export json json_fwd log observer
+    otel raw_json run_options secret timeouts typed usage version
 )
 set(public_model chat message stream_event)
 set(public_wire http_message)
@@ -37,7 +37,7 @@ set(public_runtime
 )
 set(public_providers provider)
 set(public_tools)
-set(public_process process run_result stream sync_process sync_stream)
+set(public_process process run_result stream sync_process sync_stream typed_result)
 set(public_program program)
 set(public_agent)
 set(public_cli)

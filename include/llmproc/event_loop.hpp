@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +23,16 @@ namespace llmproc {
 class LoopCore;
 template <typename T>
 class Task;
+
+namespace detail {
+
+template <typename T>
+concept FutureLike = requires(T& future) {
+    future.valid();
+    future.get();
+};
+
+}  // namespace detail
 
 /// Counters of a loop.
 struct EventLoopStats {
@@ -149,14 +158,15 @@ public:
     template <typename T>
     Task<T> submit(boost::asio::awaitable<T, boost::asio::any_io_executor> body, RunOptions options)
         const;
-    /// Anything that ends with a value as a task: a coroutine, a task (itself), a future (which a
-    /// thread of the executor waits for).
+    /// Anything that ends with a value as a task: a coroutine, a task (itself), a std::future or
+    /// the like (whose `get` a thread of the executor waits in).
     template <typename T>
     Task<T> ensure_task(boost::asio::awaitable<T, boost::asio::any_io_executor> body) const;
     template <typename T>
     Task<T> ensure_task(Task<T> task) const;
-    template <typename T>
-    Task<T> ensure_task(std::future<T> future) const;
+    template <detail::FutureLike Future>
+    Task<std::remove_cvref_t<decltype(std::declval<Future&>().get())>> ensure_task(Future future
+    ) const;
 
     /// Runs a loop without a thread on the calling thread until `body` has ended, and returns its
     /// result. Other tasks stay suspended afterwards and go on with the next call.

@@ -183,9 +183,11 @@ auto EventLoop::run_in_executor(F f, Arguments... arguments) const {
     return create_task(llmproc::run_in_executor(std::move(f), std::move(arguments)...));
 }
 
-template <typename T>
-Task<T> EventLoop::ensure_task(std::future<T> future) const {
-    auto kept = std::make_shared<std::future<T>>(std::move(future));
+template <detail::FutureLike Future>
+Task<std::remove_cvref_t<decltype(std::declval<Future&>().get())>> EventLoop::ensure_task(
+    Future future
+) const {
+    auto kept = std::make_shared<Future>(std::move(future));
     return create_task(llmproc::run_in_executor([kept] { return kept->get(); }));
 }
 

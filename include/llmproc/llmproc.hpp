@@ -14,3 +14,4 @@
 #include <llmproc/sync.hpp>
 #include <llmproc/task.hpp>
 #include <llmproc/task_group.hpp>
+#include <llmproc/typed.hpp>

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <llmproc/chat.hpp>
+#include <llmproc/detail/type_of.hpp>
 #include <llmproc/export.hpp>
 #include <llmproc/message.hpp>
 #include <llmproc/run_options.hpp>
 #include <llmproc/run_result.hpp>
 #include <llmproc/stats.hpp>
 #include <llmproc/stream.hpp>
+#include <llmproc/typed_result.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
@@ -62,6 +64,18 @@ public:
 private:
     std::shared_ptr<ProcessCore> core_;
 };
+
+template <typename T>
+boost::asio::awaitable<T> value_of(boost::asio::awaitable<TypedAnswer> running) {
+    TypedAnswer answer = co_await std::move(running);
+    co_return answer.template take_value<T>();
+}
+
+template <typename T>
+boost::asio::awaitable<TypedResult<T>> result_of(boost::asio::awaitable<TypedAnswer> running) {
+    TypedAnswer answer = co_await std::move(running);
+    co_return answer.template take<T>();
+}
 
 }  // namespace detail
 
@@ -119,6 +133,43 @@ public:
         );
     }
 
+    /// Sends a user message and reads the answer as a T: a struct with BOOST_DESCRIBE_STRUCT, or
+    /// another type of <llmproc/typed.hpp>. The model is given its JSON Schema; an answer that does
+    /// not follow it is sent back with what is wrong, once (`RunOptions::reasks`). The conversation
+    /// gets the message and the valid answer only. See docs/typed_answers.md.
+    /// Throws also LLMError{invalid_answer}, with the answer in `Diagnostics::partial_text`.
+    template <typename T>
+    [[nodiscard]] boost::asio::awaitable<T> run_as(
+        Message message,
+        RunOptions options = RunOptions()
+    ) {
+        const detail::AnswerType type = detail::answer_type<T>();
+        return detail::value_of<T>(run_typed_as(std::move(message), std::move(options), type));
+    }
+    template <typename T>
+    [[nodiscard]] boost::asio::awaitable<T> run_as(
+        std::string prompt,
+        RunOptions options = RunOptions()
+    ) {
+        return run_as<T>(Message::user(std::move(prompt)), std::move(options));
+    }
+    /// The same with usage, cost and the answer itself beside the value.
+    template <typename T>
+    [[nodiscard]] boost::asio::awaitable<TypedResult<T>> run_typed(
+        Message message,
+        RunOptions options = RunOptions()
+    ) {
+        const detail::AnswerType type = detail::answer_type<T>();
+        return detail::result_of<T>(run_typed_as(std::move(message), std::move(options), type));
+    }
+    template <typename T>
+    [[nodiscard]] boost::asio::awaitable<TypedResult<T>> run_typed(
+        std::string prompt,
+        RunOptions options = RunOptions()
+    ) {
+        return run_typed<T>(Message::user(std::move(prompt)), std::move(options));
+    }
+
     /// Sends a user message; returns when the answer begins. Throws Errc::busy while another
     /// stream of this process is open, as `run` and `reset` do.
     [[nodiscard]] boost::asio::awaitable<Stream> stream(std::string prompt);
@@ -157,6 +208,11 @@ public:
     boost::asio::any_io_executor get_executor() const;
 
 private:
+    boost::asio::awaitable<detail::TypedAnswer> run_typed_as(
+        Message message,
+        RunOptions options,
+        detail::AnswerType type
+    );
     /// Throws Errc::invalid_handle, loop_closed.
     const std::shared_ptr<ProcessCore>& living_core() const;
     std::shared_ptr<ProcessCore> core_;

@@ -36,6 +36,12 @@ public:
         max_attempts_ = attempts;
         return *this;
     }
+    /// How often `run_as` may send the model its invalid answer and what is wrong with it; 0 =
+    /// never. Default: 1.
+    RunOptions& reasks(int times) {
+        reasks_ = times;
+        return *this;
+    }
     /// Cancels the call with CancelReason::user when stop is requested, from any thread.
     RunOptions& stop_token(std::stop_token token) {
         stop_token_ = std::move(token);
@@ -63,6 +69,7 @@ public:
     }
     const Timeouts& timeouts() const noexcept { return timeouts_; }
     std::optional<int> max_attempts() const noexcept { return max_attempts_; }
+    int reasks() const noexcept { return reasks_; }
     const std::stop_token& stop_token() const noexcept { return stop_token_; }
     const ContextMap& context() const noexcept { return context_; }
     bool allow_blocking_loop() const noexcept { return allow_blocking_loop_; }
@@ -73,6 +80,7 @@ private:
     std::stop_token stop_token_;
     ContextMap context_;
     bool allow_blocking_loop_ = false;
+    int reasks_ = 1;
 };
 
 }  // namespace llmproc

@@ -4,12 +4,14 @@
 
 #include <llmproc/asio_fwd.hpp>
 #include <llmproc/chat.hpp>
+#include <llmproc/detail/type_of.hpp>
 #include <llmproc/event_loop.hpp>
 #include <llmproc/export.hpp>
 #include <llmproc/run_options.hpp>
 #include <llmproc/run_result.hpp>
 #include <llmproc/stats.hpp>
 #include <llmproc/sync_stream.hpp>
+#include <llmproc/typed_result.hpp>
 
 #include <chrono>
 #include <memory>
@@ -57,6 +59,30 @@ public:
     RunResult run(std::string prompt, RunOptions options = RunOptions());
     /// The same with any message, e.g. with images or the results of tool calls.
     RunResult run(Message message, RunOptions options = RunOptions());
+    /// Sends a user message and reads the answer as a T: a struct with BOOST_DESCRIBE_STRUCT, or
+    /// another type of <llmproc/typed.hpp>. The model is given its JSON Schema; an answer that does
+    /// not follow it is sent back with what is wrong, once (`RunOptions::reasks`). The conversation
+    /// gets the message and the valid answer only. See docs/typed_answers.md.
+    /// Throws also LLMError{invalid_answer}, with the answer in `Diagnostics::partial_text`.
+    template <typename T>
+    T run_as(Message message, RunOptions options = RunOptions()) {
+        const detail::AnswerType type = detail::answer_type<T>();
+        return run_typed_as(std::move(message), std::move(options), type).template take_value<T>();
+    }
+    template <typename T>
+    T run_as(std::string prompt, RunOptions options = RunOptions()) {
+        return run_as<T>(Message::user(std::move(prompt)), std::move(options));
+    }
+    /// The same with usage, cost and the answer itself beside the value.
+    template <typename T>
+    TypedResult<T> run_typed(Message message, RunOptions options = RunOptions()) {
+        const detail::AnswerType type = detail::answer_type<T>();
+        return run_typed_as(std::move(message), std::move(options), type).template take<T>();
+    }
+    template <typename T>
+    TypedResult<T> run_typed(std::string prompt, RunOptions options = RunOptions()) {
+        return run_typed<T>(Message::user(std::move(prompt)), std::move(options));
+    }
     /// Sends a user message; returns when the answer begins.
     SyncStream stream(std::string prompt, RunOptions options = RunOptions());
     SyncStream stream(Message message, RunOptions options = RunOptions());
@@ -86,6 +112,7 @@ public:
     EventLoop loop() const;
 
 private:
+    detail::TypedAnswer run_typed_as(Message message, RunOptions options, detail::AnswerType type);
     Impl& impl() const;
     std::unique_ptr<Impl> impl_;
 };

@@ -38,6 +38,14 @@ asio::awaitable<T> awaited(Operation<T> operation) {
     co_return std::move(*operation.outcome->value);
 }
 
+asio::awaitable<detail::TypedAnswer> typed_answer(
+    Operation<RunResult> operation,
+    std::shared_ptr<TypedRun> typed
+) {
+    RunResult result = co_await awaited(std::move(operation));
+    co_return typed->finish(std::move(result));
+}
+
 asio::awaitable<Stream> opened(StreamOperation operation) {
     // Owned by the handle from the start: destroying this frame cancels the run.
     Stream stream(operation.state);
@@ -105,6 +113,17 @@ asio::awaitable<RunResult> AsyncLLMProcess::run(Message message) {
 
 asio::awaitable<RunResult> AsyncLLMProcess::run(Message message, RunOptions options) {
     return awaited(make_run(checked(core_), std::move(message), options, WhenStreaming::fail));
+}
+
+asio::awaitable<detail::TypedAnswer> AsyncLLMProcess::run_typed_as(
+    Message message,
+    RunOptions options,
+    detail::AnswerType type
+) {
+    auto typed = std::make_shared<TypedRun>(type, options);
+    auto operation =
+        make_run(checked(core_), std::move(message), options, WhenStreaming::fail, typed);
+    return typed_answer(std::move(operation), std::move(typed));
 }
 
 const std::shared_ptr<ProcessCore>& AsyncLLMProcess::living_core() const {

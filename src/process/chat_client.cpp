@@ -1,10 +1,12 @@
 #include "process/chat_client.hpp"
 
 #include "process/chat_attempts.hpp"
+#include "process/schema_instruction.hpp"
 
 #include <boost/asio/error.hpp>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -63,6 +65,14 @@ void ChatClient::introduce(async::CallTrace& trace, const std::string& model) co
     trace.server(transport_.http.base().host(), transport_.http.base().port());
 }
 
+HttpRequest ChatClient::encode(const ChatRequest& request, bool stream, EncodeCache& cache) const {
+    const ProcessSettings& settings = *transport_.settings;
+    const std::optional<ChatRequest> instructed =
+        with_schema_as_words(request, *settings.codec, settings.endpoint);
+    return settings.codec
+        ->encode(instructed ? *instructed : request, settings.endpoint, stream, cache);
+}
+
 asio::awaitable<ChatReply> ChatClient::send(
     async::CallContext& call,
     const wire::RetryPolicy& policy,
@@ -70,8 +80,7 @@ asio::awaitable<ChatReply> ChatClient::send(
     EncodeCache& cache,
     Diagnostics& note
 ) {
-    HttpRequest encoded =
-        transport_.settings->codec->encode(request, transport_.settings->endpoint, false, cache);
+    HttpRequest encoded = encode(request, false, cache);
     WholeReply attempt(transport_, call, note, std::move(encoded));
     co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
     co_return std::move(attempt.reply);
@@ -85,8 +94,7 @@ asio::awaitable<ChatReply> ChatClient::stream(
     ReplySink& sink,
     Diagnostics& note
 ) {
-    HttpRequest encoded =
-        transport_.settings->codec->encode(request, transport_.settings->endpoint, true, cache);
+    HttpRequest encoded = encode(request, true, cache);
     StreamedReply attempt(transport_, call, note, std::move(encoded), sink);
     co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
     co_return std::move(attempt.reply);

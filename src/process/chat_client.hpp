@@ -60,6 +60,8 @@ public:
     void introduce(async::CallTrace& trace, const std::string& model = std::string()) const;
 
 private:
+    HttpRequest encode(const ChatRequest& request, bool stream, EncodeCache& cache) const;
+
     ChatTransport transport_;
     RetryCounters retry_counters_;
 };

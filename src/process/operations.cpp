@@ -3,6 +3,7 @@
 #include "async/spawn.hpp"
 #include "core/made_error.hpp"
 #include "process/call_report.hpp"
+#include "process/failure_count.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -40,23 +41,6 @@ void refuse_while_streaming(const ProcessCore& core, WhenStreaming when) {
     }
 }
 
-/// Counts a run as failed unless it was told otherwise.
-class FailureCount {
-public:
-    explicit FailureCount(ProcessCore& core) noexcept : core_(&core) {}
-    FailureCount(const FailureCount&) = delete;
-    FailureCount& operator=(const FailureCount&) = delete;
-    ~FailureCount() {
-        if (core_ != nullptr) {
-            core_->count_failure();
-        }
-    }
-    void succeeded() noexcept { core_ = nullptr; }
-
-private:
-    ProcessCore* core_;
-};
-
 using RunOutcome = std::shared_ptr<Outcome<RunResult>>;
 using MessagePtr = std::shared_ptr<const Message>;
 
@@ -64,25 +48,37 @@ asio::awaitable<void> run_body(
     std::shared_ptr<ActiveCall> call,
     MessagePtr message,
     RunOutcome outcome,
-    WhenStreaming when
+    WhenStreaming when,
+    std::shared_ptr<TypedRun> typed
 ) {
     ProcessCore& core = call->core();
     const Clock::time_point begin = Clock::now();
     FailureCount failure(core);
     refuse_while_streaming(core, when);
     const async::FifoLock::Hold turn = co_await core.slot().acquire(call->context());
-    const ChatRequest request = core.request_with(message);
-    outcome->note = core.chat().describe(request);
-    ChatReply reply = co_await core.chat().send(
-        call->context(),
-        call->retry(),
-        request,
-        core.encode_cache(),
-        outcome->note
-    );
+    ChatRequest request = core.request_with(message);
+    if (typed) {
+        typed->prepare(request);
+    }
+    ChatReply reply;
+    for (bool accepted = false; !accepted;) {
+        outcome->note = core.chat().describe(request);
+        ChatReply answer = co_await core.chat().send(
+            call->context(),
+            call->retry(),
+            request,
+            core.encode_cache(),
+            outcome->note
+        );
+        reply = std::move(answer);
+        accepted = !typed || typed->accepts(reply, outcome->note, request);
+    }
     core.commit(message, reply);
     failure.succeeded();
     RunRecord record = record_of(reply, outcome->note, begin);
+    if (typed) {
+        typed->add_earlier(record);
+    }
     outcome->value.emplace(std::move(reply), std::move(record));
 }
 
@@ -273,14 +269,22 @@ Operation<RunResult> make_run(
     const std::shared_ptr<ProcessCore>& core,
     Message message,
     const RunOptions& options,
-    WhenStreaming when
+    WhenStreaming when,
+    std::shared_ptr<TypedRun> typed
 ) {
     auto operation = prepared<RunResult>(*core, options, "chat");
     auto call = core->open_call(operation.context, options);
     MessagePtr shared = std::make_shared<const Message>(std::move(message));
-    operation.body = [call, shared, outcome = operation.outcome, when]() mutable {
-        return run_body(std::move(call), std::move(shared), std::move(outcome), when);
-    };
+    operation.body =
+        [call, shared, outcome = operation.outcome, when, typed = std::move(typed)]() mutable {
+            return run_body(
+                std::move(call),
+                std::move(shared),
+                std::move(outcome),
+                when,
+                std::move(typed)
+            );
+        };
     report_to_observer(operation);
     return operation;
 }

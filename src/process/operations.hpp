@@ -8,6 +8,7 @@
 #include <llmproc/run_result.hpp>
 #include "process/process_core.hpp"
 #include "process/stream_state.hpp"
+#include "process/typed_answer.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -43,11 +44,13 @@ enum class WhenStreaming {
 
 // Each registers its call at once, so that `close` cannot miss it.
 // They throw ProcessClosed and Errc::loop_closed.
+/// With `typed` the answer must be a value of its type.
 Operation<RunResult> make_run(
     const std::shared_ptr<ProcessCore>& core,
     Message message,
     const RunOptions& options,
-    WhenStreaming when
+    WhenStreaming when,
+    std::shared_ptr<TypedRun> typed = nullptr
 );
 Operation<ChatReply> make_complete(
     const std::shared_ptr<ProcessCore>& core,

@@ -284,6 +284,19 @@ RunResult SyncLLMProcess::run(Message message, RunOptions options) {
     });
 }
 
+detail::TypedAnswer SyncLLMProcess::run_typed_as(
+    Message message,
+    RunOptions options,
+    detail::AnswerType type
+) {
+    Impl& self = impl();
+    self.refuse_reentry();
+    const auto typed = std::make_shared<TypedRun>(type, options);
+    return typed->finish(self.wait_for(options, [&] {
+        return make_run(self.core, std::move(message), options, WhenStreaming::wait, typed);
+    }));
+}
+
 SyncStream SyncLLMProcess::stream(std::string prompt, RunOptions options) {
     return stream(Message::user(std::move(prompt)), std::move(options));
 }

@@ -2,8 +2,12 @@
 # and includes, which may stand anywhere in the file: cmake -D ROOT=<source folder> -P check.cmake
 cmake_minimum_required(VERSION 3.25)
 
-set(documents README.md docs/event-loop.md docs/getting_started.md docs/observability.md)
-set(sources event_loop.cpp ten_lines.cpp snippets.cpp getting_started.cpp observability.cpp)
+set(documents
+    README.md docs/event-loop.md docs/getting_started.md docs/observability.md docs/typed_answers.md
+)
+set(sources
+    event_loop.cpp ten_lines.cpp snippets.cpp getting_started.cpp observability.cpp typed_answers.cpp
+)
 
 # Indentation, trailing space, blank lines and includes removed; ends with a line break.
 function(normalised out text)

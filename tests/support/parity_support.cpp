@@ -29,6 +29,14 @@ public:
         return options ? process_.run(std::move(message), *options)
                        : process_.run(std::move(message));
     }
+    std::string run_as(std::string prompt, const Options& options) override {
+        return options ? process_.run_as<std::string>(std::move(prompt), *options)
+                       : process_.run_as<std::string>(std::move(prompt));
+    }
+    TypedResult<std::string> run_typed(Message message, const Options& options) override {
+        return options ? process_.run_typed<std::string>(std::move(message), *options)
+                       : process_.run_typed<std::string>(std::move(message));
+    }
     void read_stream(std::string prompt, const Options& options, std::string& text) override {
         SyncStream stream = options ? process_.stream(std::move(prompt), *options)
                                     : process_.stream(std::move(prompt));
@@ -94,6 +102,18 @@ public:
     RunResult run(Message message, const Options& options) override {
         return value_of(
             options ? process_.run(std::move(message), *options) : process_.run(std::move(message))
+        );
+    }
+    std::string run_as(std::string prompt, const Options& options) override {
+        return value_of(
+            options ? process_.run_as<std::string>(std::move(prompt), *options)
+                    : process_.run_as<std::string>(std::move(prompt))
+        );
+    }
+    TypedResult<std::string> run_typed(Message message, const Options& options) override {
+        return value_of(
+            options ? process_.run_typed<std::string>(std::move(message), *options)
+                    : process_.run_typed<std::string>(std::move(message))
         );
     }
     void read_stream(std::string prompt, const Options& options, std::string& text) override {
@@ -170,6 +190,10 @@ std::unique_ptr<Subject> sync_subject(const LLMProgram& program) {
 
 std::unique_ptr<Subject> async_subject(const LLMProgram& program) {
     return std::make_unique<AsyncSubject>(program);
+}
+
+std::string describe(const TypedResult<std::string>& typed) {
+    return typed.value + " " + describe(typed.result);
 }
 
 std::string describe(const ChatReply& reply) {

@@ -25,6 +25,11 @@ public:
     /// Without options, the overload that takes none is called.
     virtual RunResult run(std::string prompt, const std::optional<RunOptions>& options) = 0;
     virtual RunResult run(Message message, const std::optional<RunOptions>& options) = 0;
+    virtual std::string run_as(std::string prompt, const std::optional<RunOptions>& options) = 0;
+    virtual TypedResult<std::string> run_typed(
+        Message message,
+        const std::optional<RunOptions>& options
+    ) = 0;
     /// Reads to the end; `text` has every event also when it throws.
     virtual void read_stream(
         std::string prompt,
@@ -45,6 +50,7 @@ std::unique_ptr<Subject> async_subject(const LLMProgram& program);
 
 /// All fields but times.
 std::string describe(const RunResult& result);
+std::string describe(const TypedResult<std::string>& typed);
 std::string describe(const ChatReply& reply);
 std::string describe(const TokenCount& count);
 std::string describe(const StreamEvent& event);

@@ -1,0 +1,322 @@
+#include <llmproc/json.hpp>
+#include <llmproc/llmproc.hpp>
+#include <llmproc/testing/openai.hpp>
+#include <llmproc/testing/scripted_server.hpp>
+#include "support/described_types.hpp"
+#include "support/test_program.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <gtest/gtest.h>
+
+#include <exception>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace llmproc {
+namespace {
+
+using namespace testing;
+namespace asio = boost::asio;
+
+/// A protocol: how an answer of the model travels, and where its requests have the schema.
+struct Protocol {
+    const char* provider;
+    const char* path;
+    const char* schema;
+    std::function<Reply(const std::string& text)> answer;
+};
+
+Reply filled(const std::string& body, const std::string& text) {
+    std::string filled = body;
+    const std::string place = "$TEXT";
+    return Reply::json(filled.replace(filled.find(place), place.size(), dump_json(Json(text))));
+}
+
+std::vector<Protocol> protocols() {
+    return {
+        {"openai_chat",
+         "/v1",
+         "/response_format/json_schema/schema",
+         [](const std::string& text) { return openai_chat_reply(text); }},
+        {"openai_responses",
+         "/v1",
+         "/text/format/schema",
+         [](const std::string& text) {
+             return filled(
+                 R"({"id":"resp_1","object":"response","status":"completed","model":"m",)"
+                 R"("output":[{"type":"message","id":"msg_1","role":"assistant",)"
+                 R"("status":"completed","content":[{"type":"output_text","text":$TEXT,)"
+                 R"("annotations":[]}]}],"usage":{"input_tokens":10,"output_tokens":5,)"
+                 R"("total_tokens":15}})",
+                 text
+             );
+         }},
+        {"anthropic",
+         "",
+         "/output_config/format/schema",
+         [](const std::string& text) {
+             return filled(
+                 R"({"id":"msg_1","type":"message","role":"assistant","model":"m",)"
+                 R"("content":[{"type":"text","text":$TEXT}],"stop_reason":"end_turn",)"
+                 R"("usage":{"input_tokens":10,"output_tokens":5}})",
+                 text
+             );
+         }},
+        {"gemini",
+         "/v1beta",
+         "/generationConfig/responseJsonSchema",
+         [](const std::string& text) {
+             return filled(
+                 R"({"candidates":[{"content":{"parts":[{"text":$TEXT}],"role":"model"},)"
+                 R"("finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":10,)"
+                 R"("candidatesTokenCount":5,"totalTokenCount":15}})",
+                 text
+             );
+         }},
+    };
+}
+
+class TypedProtocolTest : public ::testing::TestWithParam<Protocol> {
+protected:
+    LLMProgram program() const {
+        return LLMProgram::from_toml_string(
+            "[model]\nname = \"a-model\"\nprovider = \"" + std::string(GetParam().provider) +
+                "\"\nbase_url = \"" + server_.url() + GetParam().path +
+                "\"\napi_key_env = \"\"\n[prompt]\nsystem = \"Be exact.\"\n" +
+                "[connection]\nca_file = \"" + server_.ca_file() + "\"\n",
+            "test.toml"
+        );
+    }
+
+    /// The schema that a request had.
+    Json schema(std::size_t request) {
+        const Json body = parse_json(server_.requests().at(request).body);
+        return body.at(Json::json_pointer(GetParam().schema));
+    }
+
+    ScriptedServer server_;
+};
+
+TEST_P(TypedProtocolTest, TheAnswerIsTheValue) {
+    server_.push(GetParam().answer(weather_text));
+    SyncLLMProcess process = program().start_sync();
+    EXPECT_EQ(process.run_as<Weather>("Weather in Paris?"), weather());
+    const Json sent = schema(0);
+    EXPECT_EQ(sent["type"], "object");
+    EXPECT_EQ(sent["properties"].size(), 3U);
+    EXPECT_EQ(sent["properties"]["days"]["items"]["properties"]["sky"]["enum"].size(), 3U);
+    ASSERT_EQ(process.messages().size(), 2U);
+    EXPECT_EQ(process.messages()[1]->text(), weather_text);
+}
+
+TEST_P(TypedProtocolTest, AnInvalidAnswerIsAskedForOnceMore) {
+    server_.push(GetParam().answer(R"({"value":["clear","hail"]})"));
+    server_.push(GetParam().answer(R"({"value":["clear","rain"]})"));
+    server_.push(GetParam().answer("Gladly."));
+    SyncLLMProcess process = program().start_sync();
+    const auto typed = process.run_typed<std::vector<Sky>>("What sky?");
+    EXPECT_EQ(typed.value, (std::vector<Sky>{Sky::clear, Sky::rain}));
+    EXPECT_EQ(typed.result.api_calls(), 2);
+    EXPECT_EQ(typed.result.attempts(), 2);
+    EXPECT_EQ(typed.result.usage().input_tokens, 20);
+    EXPECT_EQ(typed.result.usage().output_tokens, 10);
+    EXPECT_EQ(schema(0), schema(1));
+    const std::string second = server_.requests().at(1).body;
+    EXPECT_NE(second.find("hail"), std::string::npos);
+    EXPECT_NE(second.find("$.value[1]: expected one of"), std::string::npos) << second;
+
+    // The conversation has the question and the valid answer only.
+    ASSERT_EQ(process.messages().size(), 2U);
+    EXPECT_EQ(process.messages()[1]->text(), R"({"value":["clear","rain"]})");
+    process.run("Thank you.");
+    EXPECT_EQ(server_.requests().at(2).body.find("hail"), std::string::npos);
+}
+
+std::string protocol_name(const ::testing::TestParamInfo<Protocol>& info) {
+    return info.param.provider;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Protocols,
+    TypedProtocolTest,
+    ::testing::ValuesIn(protocols()),
+    protocol_name
+);
+
+class TypedRunTest : public ::testing::Test {
+protected:
+    SyncLLMProcess process(const std::string& more = "") {
+        return program_for(server_, more).start_sync();
+    }
+
+    template <typename Call>
+    LLMError failure(Call call) {
+        try {
+            call();
+        } catch (const LLMError& error) {
+            return error;
+        }
+        return LLMError(Errc::internal, "no error");
+    }
+
+    ScriptedServer server_;
+};
+
+TEST_F(TypedRunTest, AFailureLeavesTheConversationAsItWas) {
+    server_.push(openai_chat_reply("Hello."));
+    server_.push(openai_chat_reply("no", OpenAIUsage(10, 5)));
+    server_.push(openai_chat_reply("{\"city\":1}", OpenAIUsage(20, 5)));
+    server_.push(openai_chat_reply(weather_text));
+    SyncLLMProcess process = this->process();
+    process.run("Hi.");
+    const History before = process.messages();
+    const LLMError error = failure([&] { process.run_as<Weather>("Weather?"); });
+    EXPECT_EQ(error.errc(), Errc::invalid_answer);
+    EXPECT_NE(
+        std::string(error.what()).find("$.city: expected a string, found 1"),
+        std::string::npos
+    ) << error.what();
+    EXPECT_EQ(error.diagnostics().partial_text, "{\"city\":1}");
+    EXPECT_EQ(error.diagnostics().partial_usage.value().input_tokens, 30);
+    EXPECT_EQ(error.diagnostics().model, "test-model");
+    EXPECT_EQ(process.messages(), before);
+    EXPECT_EQ(process.stats().failed_runs, 1U);
+    EXPECT_EQ(process.run_as<Weather>("Again?"), weather());
+    EXPECT_EQ(server_.requests().size(), 4U);
+}
+
+TEST_F(TypedRunTest, NoReaskIfNoneIsWanted) {
+    server_.push(openai_chat_reply("no"));
+    SyncLLMProcess process = this->process();
+    const LLMError error = failure([&] {
+        process.run_as<Weather>("Weather?", RunOptions().reasks(0));
+    });
+    EXPECT_EQ(error.errc(), Errc::invalid_answer);
+    EXPECT_EQ(server_.requests().size(), 1U);
+}
+
+TEST_F(TypedRunTest, ToolCallsAreNoValue) {
+    server_.push(openai_tool_call_reply({OpenAIToolCall("call_1", "f", "{}")}));
+    SyncLLMProcess process = this->process();
+    const LLMError error = failure([&] { process.run_as<Weather>("Weather?"); });
+    EXPECT_EQ(error.errc(), Errc::invalid_answer);
+    EXPECT_EQ(server_.requests().size(), 1U);
+    EXPECT_TRUE(process.messages().empty());
+}
+
+TEST_F(TypedRunTest, AMessageMayAskToo) {
+    server_.push(openai_chat_reply("{\"value\":\"rain\"}"));
+    SyncLLMProcess process = this->process();
+    EXPECT_EQ(
+        process.run_as<Sky>(Message::user("Sky?"), RunOptions().timeout(watchdog)),
+        Sky::rain
+    );
+    EXPECT_EQ(process.messages().at(0)->text(), "Sky?");
+}
+
+TEST_F(TypedRunTest, AStreamThatIsOpenRefusesIt) {
+    server_.push(openai_chat_stream({"a", "b"}));
+    SyncLLMProcess process = this->process();
+    SyncStream stream = process.stream("Tell me.");
+    EXPECT_THROW(process.run_as<Weather>("Weather?"), ReentrantCall);
+}
+
+TEST_F(TypedRunTest, StopEndsTheSecondExchangeToo) {
+    server_.push(openai_chat_reply("no"));
+    server_.push(Reply().hold());
+    server_.push(openai_chat_reply(weather_text));
+    SyncLLMProcess process = this->process();
+    std::stop_source stop;
+    std::thread watcher([&] {
+        EXPECT_TRUE(server_.wait_for_requests(2, watchdog));
+        stop.request_stop();
+    });
+    const LLMError error = failure([&] {
+        process.run_as<Weather>("Weather?", RunOptions().stop_token(stop.get_token()));
+    });
+    watcher.join();
+    EXPECT_EQ(error.errc(), Errc::cancelled);
+    EXPECT_TRUE(process.messages().empty());
+    EXPECT_EQ(process.run_as<Weather>("Weather?"), weather());
+}
+
+/// Drives a coroutine on a context of its own.
+template <typename Body>
+void drive(const LLMProgram& program, Body body) {
+    asio::io_context context;
+    AsyncLLMProcess process = program.start(context.get_executor());
+    asio::co_spawn(context, body(process), [](const std::exception_ptr& error) {
+        if (error) {
+            std::rethrow_exception(error);
+        }
+    });
+    context.run();
+}
+
+TEST_F(TypedRunTest, CoroutinesHaveTheSame) {
+    server_.push(openai_chat_reply(weather_text));
+    server_.push(openai_chat_reply("no"));
+    server_.push(openai_chat_reply(R"({"name":"a","children":[],"next":null})"));
+    const auto body = [](AsyncLLMProcess& process) -> asio::awaitable<void> {
+        const Weather read = co_await process.run_as<Weather>("Weather in Paris?");
+        EXPECT_EQ(read, weather());
+        // A type that can only be moved.
+        const auto tree = co_await process.run_typed<Tree>("A tree?", RunOptions().reasks(1));
+        EXPECT_EQ(tree.value.name, "a");
+        EXPECT_EQ(tree.result.api_calls(), 2);
+        EXPECT_EQ(tree.result.usage().input_tokens, 20);
+        EXPECT_EQ(process.messages().size(), 4U);
+    };
+    drive(program_for(server_), body);
+}
+
+TEST_F(TypedRunTest, AnOpenStreamMakesACoroutineBusy) {
+    server_.push(openai_chat_stream({"a", "b"}));
+    const auto body = [](AsyncLLMProcess& process) -> asio::awaitable<void> {
+        Stream stream = co_await process.stream("Tell me.");
+        Errc code = Errc::internal;
+        try {
+            co_await process.run_as<Weather>("Weather?");
+        } catch (const LLMError& error) {
+            code = error.errc();
+        }
+        EXPECT_EQ(code, Errc::busy);
+    };
+    drive(program_for(server_), body);
+}
+
+TEST_F(TypedRunTest, ASlotCancelsIt) {
+    server_.push(Reply().hold());
+    asio::io_context context;
+    AsyncLLMProcess process = program_for(server_).start(context.get_executor());
+    asio::cancellation_signal signal;
+    std::exception_ptr ended;
+    asio::co_spawn(
+        context,
+        process.run_as<Weather>("Weather?"),
+        asio::bind_cancellation_slot(
+            signal.slot(),
+            [&ended](const std::exception_ptr& error, const Weather&) { ended = error; }
+        )
+    );
+    std::thread watcher([&] {
+        EXPECT_TRUE(server_.wait_for_requests(1, watchdog));
+        asio::post(context, [&] { signal.emit(asio::cancellation_type::terminal); });
+    });
+    context.run();
+    watcher.join();
+    ASSERT_TRUE(ended);
+    EXPECT_THROW(std::rethrow_exception(ended), Cancelled);
+    EXPECT_TRUE(process.messages().empty());
+}
+
+}  // namespace
+}  // namespace llmproc
