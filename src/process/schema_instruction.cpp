@@ -1,24 +1,22 @@
 #include "process/schema_instruction.hpp"
 
+#include "providers/model_rules.hpp"
+
+#include <string>
+
 namespace llmproc {
-
-namespace {
-
-/// Whether the model that is asked follows a JSON Schema natively.
-bool follows_schemas(const Endpoint& endpoint) {
-    return endpoint.rules.structured_output.value_or(true);
-}
-
-}  // namespace
 
 std::optional<ChatRequest> with_schema_as_words(
     const ChatRequest& request,
-    const Codec& /*codec*/,
+    const Codec& codec,
     const Endpoint& endpoint
 ) {
     const SamplingParams& params = request.params;
-    if (!params.response_schema || !params.adapt_schemas.value_or(false) ||
-        follows_schemas(endpoint)) {
+    if (!params.response_schema || !params.adapt_schemas.value_or(false)) {
+        return std::nullopt;
+    }
+    const std::string& model = request.model.empty() ? endpoint.model : request.model;
+    if (providers::follows_schema(codec.name(), model, endpoint)) {
         return std::nullopt;
     }
     ChatRequest instructed = request;

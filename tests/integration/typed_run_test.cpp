@@ -140,6 +140,21 @@ TEST_P(TypedProtocolTest, AnInvalidAnswerIsAskedForOnceMore) {
     EXPECT_EQ(server_.requests().at(2).body.find("hail"), std::string::npos);
 }
 
+TEST_P(TypedProtocolTest, EveryKindOfTypeIsTaken) {
+    const std::string containers =
+        R"({"flags":[true],"three":[1,2,3],"names":["a"],"counts":[{"key":"x","value":1}],)"
+        R"("skies":[{"key":"y","value":["rain"]}]})";
+    server_.push(GetParam().answer(containers));
+    server_.push(GetParam().answer(R"({"value":{"width":1,"height":2}})"));
+    server_.push(GetParam().answer(R"({"i8":1,"u8":2,"i64":3,"u64":4,"f":5,"d":6})"));
+    SyncLLMProcess process = program().start_sync();
+    const auto read = process.run_as<Containers>("Containers?");
+    EXPECT_EQ(read.counts.at("x"), 1);
+    EXPECT_EQ(read.skies.at("y"), (std::vector<Sky>{Sky::rain}));
+    EXPECT_EQ(process.run_as<std::optional<Shape>>("A shape?"), Shape(Box{1, 2}));
+    EXPECT_EQ(process.run_as<Numbers>("Numbers?").u64, 4U);
+}
+
 std::string protocol_name(const ::testing::TestParamInfo<Protocol>& info) {
     return info.param.provider;
 }
@@ -210,6 +225,28 @@ TEST_F(TypedRunTest, ToolCallsAreNoValue) {
     EXPECT_EQ(error.errc(), Errc::invalid_answer);
     EXPECT_EQ(server_.requests().size(), 1U);
     EXPECT_TRUE(process.messages().empty());
+}
+
+TEST_F(TypedRunTest, AModelWithoutStructuredOutputIsToldInWords) {
+    const Protocol anthropic = protocols().at(2);
+    server_.push(anthropic.answer("Of course:\n```json\n{\"value\": \"rain\"}\n```"));
+    server_.push(anthropic.answer("Gladly."));
+    const auto program = LLMProgram::from_toml_string(
+        "[model]\nname = \"claude-3-opus\"\nprovider = \"anthropic\"\nbase_url = \"" +
+            server_.url() + "\"\napi_key_env = \"\"\n[prompt]\nsystem = \"Be exact.\"\n" +
+            "[connection]\nca_file = \"" + server_.ca_file() + "\"\n",
+        "test.toml"
+    );
+    SyncLLMProcess process = program.start_sync();
+    EXPECT_EQ(process.run_as<Sky>("Sky?"), Sky::rain);
+    process.run("Thank you.");
+    const Json first = parse_json(server_.requests().at(0).body);
+    EXPECT_FALSE(first.contains("output_config"));
+    const std::string system = first.at("system").dump();
+    EXPECT_NE(system.find("Be exact."), std::string::npos);
+    EXPECT_NE(system.find("cloudy"), std::string::npos) << system;
+    // Only that request has it.
+    EXPECT_EQ(server_.requests().at(1).body.find("JSON Schema"), std::string::npos);
 }
 
 TEST_F(TypedRunTest, AMessageMayAskToo) {
