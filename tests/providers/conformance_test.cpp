@@ -1,5 +1,4 @@
-// Every protocol against its recordings (protocol_cases): each stream at every split of its bytes,
-// each reply, what goes back to the provider, and a recorded request.
+// Every protocol against its recordings: each stream at every split, each reply, a request.
 #include <llmproc/error.hpp>
 #include <llmproc/json.hpp>
 #include <llmproc/provider.hpp>
@@ -10,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -82,8 +82,7 @@ Meaning comparable(const ProtocolCase& protocol, Meaning meaning) {
     return meaning;
 }
 
-/// As documents, with the arguments as what they mean; what is kept raw is compared where it goes
-/// back.
+/// As documents, arguments by their meaning; what is kept raw is compared where it goes back.
 Json comparable(const Message& message) {
     Json blocks = Json::array();
     const Json document = parse_json(message.to_json());
@@ -205,6 +204,73 @@ TEST_P(StreamConformanceTest, NamesOfEventsMayBeLeftOut) {
         body += line.rfind("event:", 0) == 0 ? "" : line + "\n";
     }
     testing_cassettes::check_byte_by_byte(codec_, body, whole_);
+}
+
+/// The events of a body, each with its blank line.
+std::vector<std::string> events_of(const std::string& body) {
+    std::vector<std::string> events(1);
+    std::istringstream lines(body);
+    for (std::string line; std::getline(lines, line);) {
+        events.back() += line + "\n";
+        if (line.empty() || line == "\r") {
+            events.emplace_back();
+        }
+    }
+    events.back() += "\n\n";  // some streams lack the last one
+    return events;
+}
+
+/// What a damaged stream means: a typed error, or a reply with one end.
+void check_damaged(const Codec& codec, const std::vector<std::string>& events) {
+    std::string body;
+    for (const std::string& event : events) {
+        body += event;
+    }
+    try {
+        int stops = 0;
+        for (const StreamEvent& event : testing_cassettes::decode_pieces(codec, {body})) {
+            stops += event.type == StreamEvent::Type::stop ? 1 : 0;
+        }
+        ASSERT_EQ(stops, 1);
+        ASSERT_LE(testing_cassettes::read_stream(codec, body).text().size(), body.size());
+    } catch (const LLMError& error) {
+        ASSERT_TRUE(
+            error.errc() == Errc::malformed_response || error.errc() == Errc::truncated_stream
+        ) << error.what();
+    }
+}
+
+TEST_P(StreamConformanceTest, ReorderedEventsAreAnErrorOrAReply) {
+    const std::vector<std::string> events = events_of(body_);
+    for (std::size_t from = 0; from < events.size(); ++from) {
+        for (std::size_t to = 0; to < events.size(); ++to) {
+            std::vector<std::string> damaged = events;
+            damaged.erase(damaged.begin() + static_cast<std::ptrdiff_t>(from));
+            damaged.insert(damaged.begin() + static_cast<std::ptrdiff_t>(to), events[from]);
+            SCOPED_TRACE("from " + std::to_string(from) + " to " + std::to_string(to));
+            check_damaged(codec_, damaged);
+        }
+    }
+}
+
+TEST_P(StreamConformanceTest, DuplicatedEventsAreAnErrorOrAReply) {
+    const std::vector<std::string> events = events_of(body_);
+    for (std::size_t at = 0; at < events.size(); ++at) {
+        std::vector<std::string> damaged = events;
+        damaged.insert(damaged.begin() + static_cast<std::ptrdiff_t>(at), events[at]);
+        SCOPED_TRACE(at);
+        check_damaged(codec_, damaged);
+    }
+}
+
+TEST_P(StreamConformanceTest, LostEventsAreAnErrorOrAReply) {
+    const std::vector<std::string> events = events_of(body_);
+    for (std::size_t at = 0; at < events.size(); ++at) {
+        std::vector<std::string> damaged = events;
+        damaged.erase(damaged.begin() + static_cast<std::ptrdiff_t>(at));
+        SCOPED_TRACE(at);
+        check_damaged(codec_, damaged);
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(
