@@ -1,10 +1,12 @@
-// Runs an example as a test: run_example <example> <its program file> [<line>...]
+// Runs an example as a test:
+//   run_example <example> <its program file> [<line>... | --with <argument>...]
 // Starts the scripted server and gives the example a copy of its program file in which only the
 // address, the CA file and the key differ. The example must succeed and show an answer.
-// With lines it is started with --until-signal and gets a SIGINT once it has printed the first one; it
-// must print the others in their order and end with status 130.
+// With lines it is started with --until-signal and gets a SIGINT once it has printed the first one;
+// it must print the others in their order and end with status 130. What follows --with it gets as
+// further arguments.
 
-#include <llmproc/testing/openai.hpp>
+#include <llmproc/testing/any_provider.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 
 #include <fcntl.h>
@@ -140,15 +142,23 @@ bool in_order(const std::string& output, const std::vector<std::string>& lines) 
     return true;
 }
 
+/// How the example is started beside its program file, and what it must end with.
+struct Wanted {
+    std::vector<std::string> arguments;
+    std::vector<std::string> end;
+};
+
 /// Exit status of this program.
-int test(const std::string& example, const std::string& file, const std::vector<std::string>& end) {
+int test(const std::string& example, const std::string& file, const Wanted& wanted) {
+    const std::vector<std::string>& end = wanted.end;
     ScriptedServer server;
-    server.handle(llmproc::testing::openai_chat_echo);
+    server.handle(llmproc::testing::any_provider_echo);
     std::ifstream program(file);
     const fs::path copy = example + "." + std::to_string(getpid()) + ".toml";
     std::ofstream(copy) << adapted(program, server);
 
     std::vector<std::string> command{example, copy.string()};
+    command.insert(command.end(), wanted.arguments.begin(), wanted.arguments.end());
     Interrupt interrupt;
     if (!end.empty()) {
         command.emplace_back("--until-signal");
@@ -171,11 +181,15 @@ int test(const std::string& example, const std::string& file, const std::vector<
 
 int main(int argc, char** argv) {
     if (argc < 3) {
-        std::cerr << "usage: run_example <example> <its program file> [<line>...]\n";
+        std::cerr << "usage: run_example <example> <its program file> "
+                     "[<line>...|--with <argument>...]\n";
         return EXIT_FAILURE;
     }
     try {
-        return test(argv[1], argv[2], std::vector<std::string>(argv + 3, argv + argc));
+        Wanted wanted;
+        const bool with = argc > 3 && std::string_view(argv[3]) == "--with";
+        (with ? wanted.arguments : wanted.end).assign(argv + (with ? 4 : 3), argv + argc);
+        return test(argv[1], argv[2], wanted);
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';
         return EXIT_FAILURE;

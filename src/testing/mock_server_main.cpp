@@ -24,8 +24,9 @@ using llmproc::testing::ServerOptions;
 constexpr std::string_view help = R"(usage: llmproc-mock-server [options]
 
 Serves HTTP/1.1 on the loopback interface and answers as a script file says; without one it
-answers POST .../chat/completions with "You said: <last user text>" (streamed on request) and
-GET .../models. Prints `listening URL` and serves until SIGINT or SIGTERM.
+answers "You said: <last user text>" (streamed on request), counts tokens and lists its model, in
+the protocol of each request: OpenAI's Chat Completions and Responses, Anthropic's Messages, Gemini.
+Prints `listening URL` and serves until SIGINT or SIGTERM.
 
   --script FILE   answers and settings, as JSON (format: docs/testing.md)
   --host HOST     localhost (default), 127.0.0.1 or ::1

@@ -1,23 +1,16 @@
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "testing/echo_parts.hpp"
 
-#include <nlohmann/json.hpp>
-
-#include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <sstream>
 #include <string_view>
+#include <utility>
 
 namespace llmproc::testing {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr std::int64_t created = 1'795'219'200;
 constexpr const char* reply_id = "chatcmpl-mock";
-constexpr const char* default_model = "mock-model";
 
 Json usage_json(const OpenAIUsage& usage) {
     Json json;
@@ -29,16 +22,11 @@ Json usage_json(const OpenAIUsage& usage) {
     return json;
 }
 
-/// Text that is not UTF-8 is a fault of the test, which shall see it rather than an exception.
-std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 Json envelope(const char* object, const std::string& model) {
     Json json;
     json["id"] = reply_id;
     json["object"] = object;
-    json["created"] = created;
+    json["created"] = mock_created;
     json["model"] = model;
     json["choices"] = Json::array();
     return json;
@@ -132,59 +120,6 @@ Reply text_stream(
     return writer.finish();
 }
 
-/// Words with the blanks before them, so that joining gives the text again.
-std::vector<std::string> words_of(const std::string& text) {
-    std::vector<std::string> words;
-    for (std::size_t at = 0; at < text.size();) {
-        const std::size_t end = std::min(text.find(' ', at + 1), text.size());
-        words.push_back(text.substr(at, end - at));
-        at = end;
-    }
-    return words;
-}
-
-std::string text_of(const Json& content) {
-    if (content.is_string()) {
-        return content.get<std::string>();
-    }
-    std::string text;
-    for (const Json& part : content) {
-        if (part.is_object() && part.contains("text") && part["text"].is_string()) {
-            text += part["text"].get<std::string>();
-        }
-    }
-    return text;
-}
-
-std::string last_user_text(const Json& messages) {
-    for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
-        if (message->is_object() && message->value("role", "") == "user" &&
-            message->contains("content")) {
-            return text_of((*message)["content"]);
-        }
-    }
-    return {};
-}
-
-int count_words(const std::string& text) {
-    std::istringstream words(text);
-    int count = 0;
-    for (std::string word; words >> word;) {
-        ++count;
-    }
-    return count;
-}
-
-int count_prompt_words(const Json& messages) {
-    int count = 0;
-    for (const Json& message : messages) {
-        if (message.is_object() && message.contains("content")) {
-            count += count_words(text_of(message["content"]));
-        }
-    }
-    return count;
-}
-
 Reply echo_chat(const Json& request) {
     if (!request.is_object()) {
         return openai_error_reply(400, "We could not parse the JSON body of your request.");
@@ -193,9 +128,10 @@ Reply echo_chat(const Json& request) {
     if (messages == request.end() || !messages->is_array() || messages->empty()) {
         return openai_error_reply(400, "Missing required parameter: 'messages'.");
     }
-    const std::string model = request.value("model", std::string(default_model));
-    const std::string text = "You said: " + last_user_text(*messages);
-    const OpenAIUsage usage(count_prompt_words(*messages), count_words(text));
+    const std::string model = request.value("model", std::string(mock_model));
+    const Question question(*messages, "content");
+    const std::string text = question.answer();
+    const OpenAIUsage usage(question.words(), count_words(text));
     if (!request.value("stream", false)) {
         return whole_reply(text_message(text), "stop", usage, model);
     }
@@ -206,9 +142,9 @@ Reply echo_chat(const Json& request) {
 
 Reply list_models() {
     Json model;
-    model["id"] = default_model;
+    model["id"] = mock_model;
     model["object"] = "model";
-    model["created"] = created;
+    model["created"] = mock_created;
     model["owned_by"] = "llmproc";
     Json list;
     list["object"] = "list";
@@ -220,11 +156,11 @@ Reply list_models() {
 }  // namespace
 
 Reply openai_chat_reply(const std::string& text, const OpenAIUsage& usage) {
-    return whole_reply(text_message(text), "stop", usage, default_model);
+    return whole_reply(text_message(text), "stop", usage, mock_model);
 }
 
 Reply openai_chat_stream(const std::vector<std::string>& pieces, const OpenAIUsage& usage) {
-    return text_stream(pieces, &usage, default_model);
+    return text_stream(pieces, &usage, mock_model);
 }
 
 Reply openai_tool_call_reply(const std::vector<OpenAIToolCall>& calls, const OpenAIUsage& usage) {
@@ -234,11 +170,11 @@ Reply openai_tool_call_reply(const std::vector<OpenAIToolCall>& calls, const Ope
     for (const OpenAIToolCall& call : calls) {
         message["tool_calls"].push_back(call_json(call, call.arguments));
     }
-    return whole_reply(message, "tool_calls", usage, default_model);
+    return whole_reply(message, "tool_calls", usage, mock_model);
 }
 
 Reply openai_tool_call_stream(const std::vector<OpenAIToolCall>& calls, const OpenAIUsage& usage) {
-    StreamWriter writer(default_model);
+    StreamWriter writer(mock_model);
     Json first;
     first["role"] = "assistant";
     first["content"] = nullptr;
@@ -285,28 +221,24 @@ Reply openai_error_reply(
 }
 
 Reply openai_chat_echo(const RecordedRequest& request) {
-    const std::string_view whole = request.target;
-    const std::string_view path = whole.substr(0, whole.find('?'));
-    Reply reply;
-    try {
-        if (request.method == "POST" && path.ends_with("/chat/completions")) {
-            reply = echo_chat(Json::parse(request.body, nullptr, false));
-        } else if (request.method == "GET" && path.ends_with("/models")) {
-            reply = list_models();
-        } else {
-            reply = openai_error_reply(
+    const std::string_view path = path_of(request);
+    return answered(
+        request,
+        "x-request-id",
+        [&](const Json& body) {
+            if (request.method == "POST" && path.ends_with("/chat/completions")) {
+                return echo_chat(body);
+            }
+            if (request.method == "GET" && path.ends_with("/models")) {
+                return list_models();
+            }
+            return openai_error_reply(
                 404,
                 "Invalid URL (" + request.method + " " + request.target + ")"
             );
-        }
-    } catch (const Json::exception& error) {
-        reply = openai_error_reply(400, error.what());
-    }
-    reply.header(
-        "x-request-id",
-        "req_mock_" + std::to_string(request.connection_id) + "_" + std::to_string(request.sequence)
+        },
+        [](const std::string& problem) { return openai_error_reply(400, problem); }
     );
-    return reply;
 }
 
 }  // namespace llmproc::testing

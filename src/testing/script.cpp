@@ -1,3 +1,4 @@
+#include <llmproc/testing/any_provider.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/script.hpp>
 
@@ -325,7 +326,7 @@ void apply_script(std::string_view json, ScriptedServer& server) {
     }
     // the whole script is checked before any of it takes effect
     if (!root.has("default") || root.at("default") == "echo") {
-        server.handle(openai_chat_echo);
+        server.handle(any_provider_echo);
     } else {
         server.default_reply(reply_of(root.at("default"), root.path("default")));
     }

@@ -1,44 +1,18 @@
 #pragma once
 
 #include <llmproc/export.hpp>
+#include <llmproc/testing/mock_answer.hpp>
 #include <llmproc/testing/reply.hpp>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace llmproc::testing {
 
 class RecordedRequest;
 
-/// Token counts as an OpenAI-compatible server reports them.
-class OpenAIUsage {
-public:
-    OpenAIUsage() = default;
-    OpenAIUsage(int prompt, int completion, int cached = 0, int reasoning = 0)
-        : prompt_tokens(prompt),
-          completion_tokens(completion),
-          cached_tokens(cached),
-          reasoning_tokens(reasoning) {}
-
-    int prompt_tokens = 10;
-    int completion_tokens = 5;
-    int cached_tokens = 0;
-    int reasoning_tokens = 0;
-};
-
-/// One function call of a scripted answer; `arguments` is JSON text.
-class OpenAIToolCall {
-public:
-    OpenAIToolCall(std::string call_id, std::string function, std::string json)
-        : id(std::move(call_id)),
-          name(std::move(function)),
-          arguments(std::move(json)) {}
-
-    std::string id;
-    std::string name;
-    std::string arguments;
-};
+using OpenAIUsage = MockUsage;
+using OpenAIToolCall = MockToolCall;
 
 /// A Chat Completions response with this text (finish_reason "stop").
 LLMPROC_API Reply
