@@ -22,6 +22,7 @@ struct ProcessStats {
     std::uint64_t lookups = 0;               ///< Host names asked for, cached answers not counted.
     std::uint64_t retries = 0;               ///< Attempts after the first.
     std::uint64_t redirects = 0;             ///< Redirects followed.
+    std::uint64_t fallbacks = 0;             ///< Times that the next model was asked instead.
 };
 
 /// The connections of one `io_context`, shared by all processes on it.

@@ -174,7 +174,7 @@ asio::awaitable<void> StreamedReply::perform() {
     settle(permit, reply.usage);
     StreamEvents events = events_of(reply);
     sink_.opened();
-    delivered_ = true;
+    sink_.note_delivery();
     co_await sink_.deliver(events);
 }
 
@@ -207,7 +207,7 @@ asio::awaitable<void> StreamedReply::read_events(net::HttpExchange& exchange) {
             note_partial(builder, driver.decoder().usage());
         }
         if (!events.empty()) {
-            delivered_ = true;
+            sink_.note_delivery();
             co_await sink_.deliver(events);
         }
         if (failure) {

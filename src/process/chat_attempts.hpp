@@ -102,7 +102,7 @@ public:
           request_(std::move(request)),
           sink_(sink) {}
 
-    bool delivered() const noexcept override { return delivered_; }
+    bool delivered() const noexcept override { return sink_.delivered(); }
     boost::asio::awaitable<void> perform() override;
 
     ChatReply reply;
@@ -113,7 +113,6 @@ private:
 
     HttpRequest request_;
     ReplySink& sink_;
-    bool delivered_ = false;
 };
 
 /// The answer of the counting endpoint.

@@ -9,6 +9,7 @@
 
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace llmproc {
 
@@ -60,22 +61,22 @@ asio::awaitable<void> run_body(
     if (typed) {
         typed->prepare(request);
     }
+    const SamplingParams own_params = request.params;
     ChatReply reply;
+    std::vector<FailedModel> failed;
     for (bool accepted = false; !accepted;) {
+        request.params = own_params;
         outcome->note = core.chat().describe(request);
-        ChatReply answer = co_await core.chat().send(
-            call->context(),
-            call->retry(),
-            request,
-            core.encode_cache(),
-            outcome->note
-        );
+        ModelExchange exchange(call->context(), call->retry(), outcome->note);
+        ChatReply answer = co_await core.models().ask(exchange, request);
         reply = std::move(answer);
+        failed.insert(failed.end(), exchange.failed.begin(), exchange.failed.end());
         accepted = !typed || typed->accepts(reply, outcome->note, request);
     }
     core.commit(message, reply);
     failure.succeeded();
     RunRecord record = record_of(reply, outcome->note, begin);
+    record.fallbacks = std::move(failed);
     if (typed) {
         typed->add_earlier(record);
     }
@@ -84,14 +85,14 @@ asio::awaitable<void> run_body(
 
 asio::awaitable<void> complete_body(
     std::shared_ptr<ActiveCall> call,
-    std::shared_ptr<const ChatRequest> request,
+    std::shared_ptr<ChatRequest> request,
     std::shared_ptr<Outcome<ChatReply>> outcome
 ) {
     ProcessCore& core = call->core();
     outcome->note = core.chat().describe(*request);
-    EncodeCache unused;
-    ChatReply reply =
-        co_await core.chat().send(call->context(), call->retry(), *request, unused, outcome->note);
+    ModelExchange exchange(call->context(), call->retry(), outcome->note);
+    exchange.keep_encoded = false;
+    ChatReply reply = co_await core.models().ask(exchange, *request);
     outcome->value.emplace(std::move(reply));
 }
 
@@ -102,7 +103,8 @@ asio::awaitable<void> count_body(
     ProcessCore& core = call->core();
     // Nothing below need wait, so a stop or a limit that is over shows only here.
     call->context().enter(Stage::none);
-    const ChatRequest request = core.request_with(nullptr);
+    ChatRequest request = core.request_with(nullptr);
+    request.params.fill_from(core.settings().params);
     outcome->note = core.chat().describe(request);
     const std::optional<HttpRequest> encoded =
         core.settings().codec->encode_count_tokens(request, core.settings().endpoint);
@@ -170,19 +172,14 @@ asio::awaitable<RunResult> stream_turn(
     const Clock::time_point begin = Clock::now();
     const async::FifoLock::Hold turn = co_await core.slot().acquire(call.context());
     core.set_open_stream(state);
-    const ChatRequest request = core.request_with(message);
+    ChatRequest request = core.request_with(message);
     state->note = core.chat().describe(request);
-    ChatReply reply = co_await core.chat().stream(
-        call.context(),
-        call.retry(),
-        request,
-        core.encode_cache(),
-        *state,
-        state->note
-    );
+    ModelExchange exchange(call.context(), call.retry(), state->note, state.get());
+    ChatReply reply = co_await core.models().ask(exchange, request);
     co_await state->drained();
     core.commit(message, reply);
     RunRecord record = record_of(reply, state->note, begin);
+    record.fallbacks = std::move(exchange.failed);
     co_return RunResult(std::move(reply), std::move(record));
 }
 
@@ -299,8 +296,7 @@ Operation<ChatReply> make_complete(
     if (operation.context->trace()) {
         core->chat().introduce(operation.context->trace(), request.model);
     }
-    request.params.fill_from(core->settings().params);
-    auto shared = std::make_shared<const ChatRequest>(std::move(request));
+    auto shared = std::make_shared<ChatRequest>(std::move(request));
     operation.body = [call, shared, outcome = operation.outcome]() mutable {
         return complete_body(std::move(call), std::move(shared), std::move(outcome));
     };

@@ -70,7 +70,7 @@ ProcessCore::ProcessCore(
     std::shared_ptr<const ProcessSettings> settings
 )
     : settings_(std::move(settings)),
-      chat_(settings_),
+      models_(settings_),
       strand_(strand_on(executor)) {}
 
 ProcessCore::~ProcessCore() = default;
@@ -97,13 +97,7 @@ std::shared_ptr<ProcessCore> ProcessCore::create(
         net::ContextService& service = net::ContextService::of(executor);
         core->pool_ = service.pool();
         service.enroll(core);
-        if (core->settings_->rate_limit.enabled()) {
-            core->chat_.limit_by(net::RateLimiter::of(
-                executor,
-                core->chat_.rate_limit_group(),
-                core->settings_->rate_limit
-            ));
-        }
+        core->models_.limit_on(executor);
     } catch (const LLMError&) {
         throw;
     } catch (const boost::system::system_error& error) {
@@ -161,7 +155,7 @@ std::shared_ptr<async::CallContext> ProcessCore::make_context(const RunOptions& 
     auto context = std::make_shared<async::CallContext>(strand_, limits);
     if (settings_->observer) {
         context->trace().attach(settings_->observer);
-        chat_.introduce(context->trace());
+        models_.own().introduce(context->trace());
         context->trace().context(context_to_begin_with(options.context()));
     }
     return context;
@@ -299,17 +293,8 @@ History ProcessCore::messages() const {
 
 ProcessStats ProcessCore::stats() const {
     check_own();
-    const net::HttpCounters& http = chat_.counters();
     ProcessStats stats;
-    stats.requests = http.requests.load(std::memory_order_relaxed);
-    stats.connections_opened = http.opened.load(std::memory_order_relaxed);
-    stats.tls_handshakes = http.handshakes.load(std::memory_order_relaxed);
-    stats.connections_reused = http.reused.load(std::memory_order_relaxed);
-    stats.connections_replaced = http.replaced.load(std::memory_order_relaxed);
-    stats.tls_resumed = http.resumed.load(std::memory_order_relaxed);
-    stats.lookups = http.lookups.load(std::memory_order_relaxed);
-    stats.redirects = http.redirects.load(std::memory_order_relaxed);
-    stats.retries = chat_.retry_counters().retries.load(std::memory_order_relaxed);
+    models_.add_counters(stats);
     const std::lock_guard lock(mutex_);
     stats.runs = runs_;
     stats.failed_runs = failed_runs_;
@@ -327,7 +312,6 @@ ChatRequest ProcessCore::request_with(const std::shared_ptr<const Message>& mess
         request.messages.push_back(message);
     }
     request.system = settings_->system_prompt;
-    request.params = settings_->params;
     return request;
 }
 
@@ -360,7 +344,7 @@ bool ProcessCore::reset_if_idle() {
     if (last_run_) {
         *last_run_ = LastRun();
     }
-    encode_cache_.trim();
+    models_.trim();
     return true;
 }
 
@@ -374,7 +358,7 @@ void ProcessCore::clear_history() {
         }
     }
     dropped.clear();
-    encode_cache_.trim();
+    models_.trim();
 }
 
 void ProcessCore::count_failure() noexcept {

@@ -10,7 +10,7 @@
 #include "async/fifo_lock.hpp"
 #include "core/fork_guard.hpp"
 #include "net/context_service.hpp"
-#include "process/chat_client.hpp"
+#include "process/model_router.hpp"
 #include "process/process_settings.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -110,9 +110,11 @@ public:
 
     // On the strand.
     async::FifoLock& slot() noexcept { return slot_; }
-    ChatClient& chat() noexcept { return chat_; }
-    EncodeCache& encode_cache() noexcept { return encode_cache_; }
-    /// The next request of the conversation with `message` at its end.
+    ModelRouter& models() noexcept { return models_; }
+    /// The program's own model.
+    ChatClient& chat() noexcept { return models_.own(); }
+    /// The next request of the conversation with `message` at its end, without the parameters of
+    /// the program.
     ChatRequest request_with(const std::shared_ptr<const Message>& message) const;
     /// A run has succeeded: its two messages join the conversation.
     void commit(const std::shared_ptr<const Message>& message, const ChatReply& reply);
@@ -151,9 +153,8 @@ private:
     const unsigned generation_ = fork_generation();
     const std::shared_ptr<const ProcessSettings> settings_;
     std::shared_ptr<net::ConnectionPool> pool_;  ///< Of the context; for a child that closes it.
-    ChatClient chat_;
+    ModelRouter models_;
     async::FifoLock slot_;
-    EncodeCache encode_cache_;
 
     mutable std::mutex mutex_;
     boost::asio::any_io_executor strand_;

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace llmproc {
 
@@ -26,6 +27,10 @@ struct ProcessSettings {
     wire::RetryPolicy retry;
     std::shared_ptr<Observer> observer;       ///< Null = nobody listens.
     std::shared_ptr<net::Resolver> resolver;  ///< Null = the system's.
+    /// Models to ask when this one fails, in order. Of each of them codec, endpoint, parameters,
+    /// connection, rate limit and resolver are used.
+    std::vector<std::shared_ptr<const ProcessSettings>> fallbacks;
+    bool foreign = false;  ///< A fallback with another server, key or protocol than its program's.
 };
 
 }  // namespace llmproc

@@ -20,6 +20,13 @@ public:
     virtual void opened() = 0;
     /// Takes the events of one read, leaving `batch` empty; waits while the consumer is behind.
     virtual boost::asio::awaitable<void> deliver(StreamEvents& batch) = 0;
+
+    /// Whether something was delivered: then nothing is asked again.
+    bool delivered() const noexcept { return delivered_; }
+    void note_delivery() noexcept { delivered_ = true; }
+
+private:
+    bool delivered_ = false;
 };
 
 }  // namespace llmproc

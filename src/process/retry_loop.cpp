@@ -76,24 +76,6 @@ What what_of(const std::exception_ptr& error) {
     return what;
 }
 
-void tell_observer(
-    async::CallContext& call,
-    const wire::Failure& failure,
-    const What& what,
-    const wire::RetryDecision& decision
-) {
-    if (!call.trace()) {
-        return;
-    }
-    CallEvent event;
-    event.step = CallStep::retry;
-    event.error = what.code;
-    event.stage = what.stage;
-    event.status = failure.status.value_or(0);
-    event.delay = decision.delay;
-    call.trace().emit(event);
-}
-
 /// How long to wait before the next attempt; throws `error` if there is none.
 std::chrono::microseconds delay_after(
     async::CallContext& call,
@@ -108,11 +90,10 @@ std::chrono::microseconds delay_after(
     failure.delivered = attempt.delivered();
     const wire::RetryDecision decision =
         wire::decide(policy, failure, random01(), std::chrono::system_clock::now());
-    const What what = what_of(error);
-    if (!decision.retry || !attempt.repeatable(what.code)) {
+    if (!decision.retry || !attempt.repeatable(what_of(error).code)) {
         std::rethrow_exception(error);
     }
-    tell_observer(call, failure, what, decision);
+    report_failed_attempt(call, error, decision.delay);
     return decision.delay;
 }
 
@@ -145,6 +126,24 @@ wire::Failure failure_of(const std::exception_ptr& error) {
     return failure;
 }
 
+void report_failed_attempt(
+    async::CallContext& call,
+    const std::exception_ptr& error,
+    std::chrono::microseconds delay
+) {
+    if (!call.trace()) {
+        return;
+    }
+    const What what = what_of(error);
+    CallEvent event;
+    event.step = CallStep::retry;
+    event.error = what.code;
+    event.stage = what.stage;
+    event.status = failure_of(error).status.value_or(0);
+    event.delay = delay;
+    call.trace().emit(event);
+}
+
 asio::awaitable<void> perform_with_retries(
     async::CallContext& call,
     const wire::RetryPolicy& policy,
@@ -152,9 +151,10 @@ asio::awaitable<void> perform_with_retries(
     RetryCounters& counters,
     Diagnostics& note
 ) {
+    const int before = note.attempts;
     for (int number = 1;; ++number) {
-        note.attempts = number;
-        call.trace().attempt(number);
+        note.attempts = before + number;
+        call.trace().attempt(note.attempts);
         attempt.refusal.clear();
         std::exception_ptr error;
         try {

@@ -10,6 +10,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 
@@ -41,7 +42,7 @@ struct RetryCounters {
 
 /// Performs `attempt` until it succeeds or its failure is final, which is thrown.
 ///
-/// `note` gets the number of attempts, and loses what an earlier attempt left in it.
+/// `note` counts the attempts, on top of those it has, and loses what an earlier one left in it.
 /// Cancellation: at every point, the waits between attempts included.
 boost::asio::awaitable<void> perform_with_retries(
     async::CallContext& call,
@@ -49,6 +50,14 @@ boost::asio::awaitable<void> perform_with_retries(
     Attempt& attempt,
     RetryCounters& counters,
     Diagnostics& note
+);
+
+/// Tells the observer of `call` that an attempt has failed with `error` and is repeated after
+/// `delay`, with the same model or the next one.
+void report_failed_attempt(
+    async::CallContext& call,
+    const std::exception_ptr& error,
+    std::chrono::microseconds delay
 );
 
 /// What the retry rules need to know of an error. Pure.

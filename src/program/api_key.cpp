@@ -67,8 +67,9 @@ Secret key_from_variable(const KeySource& source, const VariableLookup& variable
             Errc::missing_api_key,
             source.place,
             "the environment variable " + source.env + " is not set; set it to the key, or name " +
-                "another variable with model.api_key_env or a file with model.api_key_file " +
-                "(model.api_key_env = \"\" if the server needs no key)"
+                "another variable with " + source.table + ".api_key_env or a file with " +
+                source.table + ".api_key_file (" + source.table +
+                ".api_key_env = \"\" if the server needs no key)"
         );
     }
     Secret key(std::move(*value));
@@ -85,7 +86,7 @@ Secret resolve_key(const KeySource& source, const VariableLookup& variable) {
     if (!source.env.empty()) {
         return key_from_variable(source, variable);
     }
-    check(source.inline_key, source, "model.api_key");
+    check(source.inline_key, source, source.table + ".api_key");
     return source.inline_key;
 }
 

@@ -12,12 +12,14 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace llmproc {
 
@@ -49,8 +51,7 @@ void check_passphrase_variable(const ProgramSettings& program) {
     }
 }
 
-/// Resolves what a check of the file leaves open: the key, and the codec by its name.
-std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& program) {
+const Codec& codec_of(const ProgramSettings& program) {
     const Codec* const codec = find_codec(program.profile->codec);
     if (codec == nullptr) {
         throw LLMError(
@@ -58,26 +59,57 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
             "the provider '" + program.profile->name + "' names no known protocol: report this"
         );
     }
+    return *codec;
+}
+
+/// What the program says of one model, with `key`.
+ProcessSettings model_settings(const ProgramSettings& program, Secret key) {
+    ProcessSettings settings;
+    settings.codec = &codec_of(program);
+    settings.endpoint.provider = program.profile->name;
+    settings.endpoint.base_url = program.base_url;
+    settings.endpoint.model = program.model;
+    settings.endpoint.api_key = std::move(key);
+    settings.endpoint.quirks = program.profile->quirks;
+    settings.params = program.params;
+    settings.connection = program.connection;
+    settings.rate_limit = program.rate_limit;
+    settings.foreign = program.foreign;
+    return settings;
+}
+
+bool has_keys(const ProcessSettings& settings, const std::vector<Secret>& keys) {
+    bool same = settings.endpoint.api_key.reveal() == keys.front().reveal();
+    for (std::size_t i = 0; i < settings.fallbacks.size(); ++i) {
+        same = same && settings.fallbacks[i]->endpoint.api_key.reveal() == keys[i + 1].reveal();
+    }
+    return same;
+}
+
+/// Resolves what a check of the file leaves open: the keys, and the codecs by their names.
+std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& program) {
     check_passphrase_variable(program);
-    Secret key = resolve_key(program.key, environment_variable);
+    std::vector<Secret> keys;
+    keys.push_back(resolve_key(program.key, environment_variable));
+    for (const ProgramSettings& fallback : program.fallbacks) {
+        keys.push_back(resolve_key(fallback.key, environment_variable));
+    }
     std::shared_ptr<const ProcessSettings> last = program.started.get();
-    if (last && last->codec == codec && last->endpoint.api_key.reveal() == key.reveal()) {
+    if (last && has_keys(*last, keys)) {
         return last;
     }
-    auto settings = std::make_shared<ProcessSettings>();
-    settings->codec = codec;
-    settings->endpoint.provider = program.profile->name;
-    settings->endpoint.base_url = program.base_url;
-    settings->endpoint.model = program.model;
-    settings->endpoint.api_key = std::move(key);
-    settings->endpoint.quirks = program.profile->quirks;
+    auto settings = std::make_shared<ProcessSettings>(
+        model_settings(program, std::move(keys.front()))
+    );
     settings->system_prompt = program.system_prompt;
-    settings->params = program.params;
-    settings->connection = program.connection;
-    settings->rate_limit = program.rate_limit;
     settings->timeouts = program.timeouts;
     settings->retry = program.retry;
     settings->observer = program.observer;
+    for (std::size_t i = 0; i < program.fallbacks.size(); ++i) {
+        settings->fallbacks.push_back(std::make_shared<const ProcessSettings>(
+            model_settings(program.fallbacks[i], std::move(keys[i + 1]))
+        ));
+    }
     program.started.keep(settings);
     return settings;
 }

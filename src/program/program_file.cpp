@@ -47,6 +47,25 @@ std::string_view closest_provider(const std::string& name) {
     return closest(lower, candidates);
 }
 
+/// Moves the fallbacks into the program they belong to.
+ProgramSettings finished(ProgramDraft& draft) {
+    for (ProgramDraft& fallback : draft.fallbacks) {
+        ProgramSettings& settings = fallback.settings;
+        settings.connection = draft.settings.connection;
+        settings.rate_limit = draft.settings.rate_limit;
+        if (fallback.find("parameters") == nullptr) {
+            settings.params = draft.settings.params;
+            if (settings.foreign) {
+                // They were meant for the program's own server.
+                settings.params.extra_body.reset();
+                settings.params.extra_headers.clear();
+            }
+        }
+        draft.settings.fallbacks.push_back(std::move(settings));
+    }
+    return std::move(draft.settings);
+}
+
 /// Checks of the keys against each other, in the order of the documentation.
 class ProgramCheck {
 public:
@@ -55,13 +74,10 @@ public:
           source_(source) {}
 
     void run() {
-        require("model.name", "the name of the model, for example name = \"gpt-5-mini\"");
-        require("model.provider", "one of " + known_providers());
-        check_provider();
-        check_base_url();
-        check_key();
+        check_model();
         check_exclusive("prompt.system", "prompt.system_file");
         check_headers();
+        check_fallbacks();
         check_connections();
         check_trust();
         check_proxy();
@@ -69,6 +85,25 @@ public:
     }
 
 private:
+    void check_model() {
+        require("model.name", "the name of the model, for example name = \"gpt-5-mini\"");
+        require("model.provider", "one of " + known_providers());
+        check_provider();
+        check_base_url();
+        check_key();
+    }
+
+    void check_fallbacks() {
+        for (ProgramDraft& fallback : draft_.fallbacks) {
+            fallback.settings.connection.allow_insecure_http =
+                draft_.settings.connection.allow_insecure_http;
+            fallback.allow_inline_key = fallback.allow_inline_key || draft_.allow_inline_key;
+            ProgramCheck check(fallback, source_);
+            check.check_model();
+            check.check_headers();
+        }
+    }
+
     /// The place of `key`, or of the table it is missing from.
     ConfigPlace place_of(const std::string& key) const {
         if (const ConfigPlace* const place = draft_.find(key)) {
@@ -78,7 +113,7 @@ private:
         if (const ConfigPlace* const table = draft_.find(key.substr(0, key.find('.')))) {
             position = ConfigPosition{table->line, table->column};
         }
-        return source_.place(position, key);
+        return source_.place(position, draft_.written(key));
     }
 
     void require(const std::string& key, const std::string& what) const {
@@ -86,7 +121,7 @@ private:
             const std::string table = key.substr(0, key.find('.'));
             throw ConfigError(
                 place_of(key),
-                "is missing; add it to the table [" + table + "]: " + what
+                "is missing; add it to the table [" + draft_.written(table) + "]: " + what
             );
         }
     }
@@ -158,6 +193,7 @@ private:
 
     void check_key() {
         KeySource& key = draft_.settings.key;
+        key.table = draft_.written("model");
         if (draft_.find("model.api_key") != nullptr && !draft_.allow_inline_key) {
             throw ConfigError(
                 place_of("model.api_key"),
@@ -180,7 +216,7 @@ private:
         key.env = draft_.settings.profile->api_key_env;
         key.needed = !key.env.empty();
         key.place = place_of("model.provider");
-        key.place.key = "model.api_key_env";
+        key.place.key = draft_.written("model.api_key_env");
     }
 
     void check_headers() const {
@@ -277,7 +313,7 @@ ProgramSettings read_program(
     ProgramDraft draft;
     apply_rows(read_toml(text, name), source, draft);
     ProgramCheck(draft, source).run();
-    return std::move(draft.settings);
+    return finished(draft);
 }
 
 ProgramSettings load_program(const std::filesystem::path& path) {

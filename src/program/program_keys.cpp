@@ -94,6 +94,20 @@ void set_extra_headers(ProgramDraft& draft, const ConfigField& field) {
     }
 }
 
+/// The tables themselves are read once all of [model] is.
+void check_fallbacks(ProgramDraft& /*draft*/, const ConfigField& field) {
+    constexpr std::string_view expected = "an array of tables, each written as [[model.fallback]]";
+    const auto* const array = std::get_if<ConfigArray>(&field.value().data);
+    if (array == nullptr) {
+        field.fail_type(expected);
+    }
+    for (const ConfigValue& element : *array) {
+        if (!std::holds_alternative<ConfigTable>(element.data)) {
+            field.element(element).fail_type("a table, written as [[model.fallback]]");
+        }
+    }
+}
+
 std::vector<KeyRow> model_rows() {
     return {
         {"model.name", {}, [](auto& d, const auto& f) { d.settings.model = f.line(); }, {}},
@@ -112,6 +126,7 @@ std::vector<KeyRow> model_rows() {
          {},
          [](auto& d, const auto& f) { d.allow_inline_key = f.boolean(); },
          {}},
+        {"model.fallback", {}, check_fallbacks, {}},
         {"model.max_iterations", {}, nullptr, {}},
         {"model.project_id", {}, nullptr, {}},
         {"model.region", {}, nullptr, {}},

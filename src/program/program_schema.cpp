@@ -4,6 +4,7 @@
 #include "program/key_suggestion.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #define LLMPROC_TEXT_OF(x) #x
@@ -66,6 +67,7 @@ std::string_view same_name_elsewhere(std::string_view name) {
 }
 
 [[noreturn]] void fail_unknown(
+    const ProgramDraft& draft,
     const ConfigField& field,
     std::string_view section,
     std::string_view name
@@ -74,15 +76,16 @@ std::string_view same_name_elsewhere(std::string_view name) {
     const std::string_view close = closest(name, names_in(section));
     const std::string_view moved = same_name_elsewhere(name);
     if (!moved.empty()) {
-        problem += "; did you mean " + std::string(moved) + ", in the table [" +
-                   std::string(section_of(moved)) + "]?";
+        problem += "; did you mean " + draft.written(moved) + ", in the table [" +
+                   draft.written(section_of(moved)) + "]?";
     } else if (!close.empty()) {
-        problem += "; did you mean " + dotted_key(std::string(section), close) + "?";
+        problem += "; did you mean " + dotted_key(draft.written(section), close) + "?";
     } else {
         problem += ";";
     }
     if (section == "parameters") {
-        problem += " A field that only the provider knows belongs in [parameters.extra_body];";
+        problem += " A field that only the provider knows belongs in [" +
+                   draft.written("parameters.extra_body") + "];";
     }
     throw ConfigError(field.key_place(), problem + " " + std::string(all_keys));
 }
@@ -107,11 +110,15 @@ void keep_place(ProgramDraft& draft, const ConfigField& field, std::string_view 
     }
 }
 
-void apply_key(ProgramDraft& draft, const ConfigField& field, const ConfigMember& member) {
-    const std::string_view section = section_of(field.key());
-    const KeyRow* row = find_row(field.key());
+void apply_key(
+    ProgramDraft& draft,
+    const ConfigField& field,
+    std::string_view section,
+    std::string_view name
+) {
+    const KeyRow* row = find_row(dotted_key(std::string(section), name));
     if (row == nullptr) {
-        fail_unknown(field, section, member.key);
+        fail_unknown(draft, field, section, name);
     }
     if (!row->alias_of.empty()) {
         row = find_row(row->alias_of);
@@ -123,6 +130,63 @@ void apply_key(ProgramDraft& draft, const ConfigField& field, const ConfigMember
     row->set(draft, field);
 }
 
+/// A table whose keys are the rows of `section`.
+void apply_table(ProgramDraft& draft, const ConfigField& field, std::string_view section) {
+    keep_place(draft, field, section);
+    for (const ConfigMember& member : field.table()) {
+        const ConfigField inner = field.member(member);
+        if (!draft.is_fallback || section != "model") {
+            apply_key(draft, inner, section, member.key);
+        } else if (member.key == "fallback") {
+            throw ConfigError(
+                inner.key_place(),
+                "a fallback has none of its own; write one more [[model.fallback]] instead"
+            );
+        } else if (member.key == "parameters") {
+            apply_table(draft, inner, "parameters");
+        } else {
+            apply_key(draft, inner, section, member.key);
+        }
+    }
+}
+
+const ConfigMember* find_member(const ConfigTable& table, std::string_view key) {
+    const auto member = std::find_if(
+        table.begin(),
+        table.end(),
+        [&](const ConfigMember& candidate) { return candidate.key == key; }
+    );
+    return member == table.end() ? nullptr : &*member;
+}
+
+bool has_any(const ConfigTable& table, std::initializer_list<std::string_view> keys) {
+    return std::any_of(keys.begin(), keys.end(), [&](std::string_view key) {
+        return find_member(table, key) != nullptr;
+    });
+}
+
+bool is_key_source(std::string_view key) {
+    return key == "api_key" || key == "api_key_env" || key == "api_key_file";
+}
+
+/// Reads [[model.fallback]]; `model` is the table it stands in.
+void apply_fallbacks(ProgramDraft& draft, const ConfigField& model) {
+    const ConfigMember* const fallbacks = find_member(model.table(), "fallback");
+    if (fallbacks == nullptr) {
+        return;
+    }
+    const ConfigField field = model.member(*fallbacks);
+    for (const ConfigValue& element : std::get<ConfigArray>(fallbacks->value.data)) {
+        ProgramDraft& fallback = draft.fallbacks.emplace_back();
+        const ConfigTable& own = field.element(element).table();
+        const ConfigValue whole{with_inherited(own, model.table()), element.position};
+        fallback.is_fallback = true;
+        fallback.settings.foreign =
+            has_any(own, {"provider", "base_url", "api_key", "api_key_env", "api_key_file"});
+        apply_table(fallback, field.element(whole), "model");
+    }
+}
+
 }  // namespace
 
 const ConfigPlace* ProgramDraft::find(std::string_view key) const {
@@ -130,11 +194,39 @@ const ConfigPlace* ProgramDraft::find(std::string_view key) const {
     return entry == given.end() ? nullptr : &entry->second;
 }
 
+std::string ProgramDraft::written(std::string_view key) const {
+    std::string result(key);
+    if (is_fallback && section_of(key) == "model") {
+        result.insert(section_of(key).size(), ".fallback");
+    } else if (is_fallback && section_of(key) == "parameters") {
+        result.insert(0, "model.fallback.");
+    }
+    return result;
+}
+
+ConfigTable with_inherited(const ConfigTable& fallback, const ConfigTable& model) {
+    ConfigTable result = fallback;
+    if (find_member(fallback, "provider") != nullptr) {
+        return result;
+    }
+    const bool own_key = has_any(fallback, {"base_url", "api_key", "api_key_env", "api_key_file"});
+    for (const ConfigMember& member : model) {
+        const bool of_the_model = member.key == "name" || member.key == "fallback" ||
+                                  member.key == "rules" || member.key == "deployment";
+        const bool replaced = find_member(fallback, member.key) != nullptr ||
+                              (own_key && is_key_source(member.key));
+        if (!of_the_model && !replaced) {
+            result.push_back(member);
+        }
+    }
+    return result;
+}
+
 void apply_rows(const ConfigTable& document, const ConfigSource& source, ProgramDraft& draft) {
     for (const ConfigMember& section : document) {
         const ConfigField field(source, dotted_key({}, section.key), section);
         if (!is_section(section.key)) {
-            fail_unknown(field, {}, section.key);
+            fail_unknown(draft, field, {}, section.key);
         }
         if (const KeyRow* const later = find_row(section.key)) {
             fail_later(field, *later);
@@ -142,9 +234,9 @@ void apply_rows(const ConfigTable& document, const ConfigSource& source, Program
         if (!std::holds_alternative<ConfigTable>(section.value.data)) {
             field.fail_type("a table, written as [" + section.key + "]");
         }
-        keep_place(draft, field, section.key);
-        for (const ConfigMember& member : field.table()) {
-            apply_key(draft, field.member(member), member);
+        apply_table(draft, field, section.key);
+        if (section.key == "model") {
+            apply_fallbacks(draft, field);
         }
     }
 }

@@ -15,7 +15,8 @@
 
 namespace llmproc {
 
-/// What the rows fill, before the keys are checked against each other.
+/// What the rows fill, before the keys are checked against each other. A fallback has one of its
+/// own, which the rows of [model] and [parameters] fill.
 struct ProgramDraft {
     ProgramSettings settings;
     std::string provider;
@@ -25,8 +26,13 @@ struct ProgramDraft {
     /// The places of the keys that were given, by their canonical names; sections too.
     std::map<std::string, ConfigPlace, std::less<>> given;
 
+    bool is_fallback = false;
+    std::vector<ProgramDraft> fallbacks;
+
     /// The place of a key that was given, or nullptr.
     const ConfigPlace* find(std::string_view key) const;
+    /// The key or table as the file has it: those of a fallback are below "model.fallback".
+    std::string written(std::string_view key) const;
 };
 
 /// One key that is known.
@@ -40,6 +46,10 @@ struct KeyRow {
 
 /// All rows; docs/program_file.md describes them in the same order.
 const std::vector<KeyRow>& key_rows();
+
+/// A [[model.fallback]] with what it takes from [model]: without a provider of its own all that is
+/// not the model's alone and not set anew. An address of its own does not get the key. Pure.
+ConfigTable with_inherited(const ConfigTable& fallback, const ConfigTable& model);
 
 /// Fills `draft` from a document.
 /// Throws ConfigError for the first key, in the order of the text, that is unknown, not yet

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace llmproc {
 
@@ -22,11 +23,12 @@ struct ProcessSettings;
 
 /// Where the key comes from; it is read at start, so that a check of the file needs no secret.
 struct KeySource {
-    std::string env;      ///< Variable; empty = none.
-    std::string file;     ///< Absolute path; empty = none.
-    Secret inline_key;    ///< Only with allow_inline_key.
-    bool needed = false;  ///< The provider needs one.
-    ConfigPlace place;    ///< Of the key that decides, for errors.
+    std::string env;              ///< Variable; empty = none.
+    std::string file;             ///< Absolute path; empty = none.
+    Secret inline_key;            ///< Only with allow_inline_key.
+    bool needed = false;          ///< The provider needs one.
+    ConfigPlace place;            ///< Of the key that decides, for errors.
+    std::string table = "model";  ///< Whose keys name it, for errors.
 };
 
 struct ProgramSettings {
@@ -46,6 +48,10 @@ struct ProgramSettings {
     wire::RetryPolicy retry;
     std::shared_ptr<Observer> observer;  ///< Set by `LLMProgram::with_observer`.
     LastMade<ProcessSettings> started;   ///< What its processes share while the key is the same.
+    /// The models of [[model.fallback]], in order: each with its own profile, model, base_url, key,
+    /// params, and the connection and rate_limit of the program.
+    std::vector<ProgramSettings> fallbacks;
+    bool foreign = false;  ///< Of a fallback: it has an own provider, address or key.
 };
 
 }  // namespace llmproc

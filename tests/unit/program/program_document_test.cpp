@@ -62,6 +62,16 @@ TEST(ProgramDocumentTest, TheFileWithEverythingIsAccepted) {
     EXPECT_EQ(program.rate_limit.requests_per_minute, 500);
 }
 
+TEST(ProgramDocumentTest, TheFallbacksAreAccepted) {
+    const std::size_t start = document().find("\n### `[[model.fallback]]`\n");
+    ASSERT_NE(start, std::string::npos);
+    const ProgramSettings program =
+        read_program(toml_in(document().substr(start)), "p.toml", "/base");
+    ASSERT_EQ(program.fallbacks.size(), 2U);
+    EXPECT_EQ(program.fallbacks[0].profile->name, "openai");
+    EXPECT_EQ(program.fallbacks[1].params.max_tokens, 4096);
+}
+
 TEST(ProgramDocumentTest, EveryKeyStandsInItsTable) {
     for (const KeyRow& row : key_rows()) {
         const auto dot = row.key.find('.');
