@@ -49,17 +49,16 @@ std::size_t ToolCallPieces::find(const ToolCallPiece& piece) {
 }
 
 void ToolCallPieces::add(const ToolCallPiece& piece, StreamEvents& out) {
-    const std::size_t position = find(piece);
-    const auto number = static_cast<std::uint32_t>(position);
-    Call& call = calls_[position];
+    Call& call = calls_[find(piece)];
     if (!call.begun && !piece.name.empty()) {
         if (call.id.empty()) {
             call.id = piece.id.empty() ? make_tool_call_id() : std::string(piece.id);
         }
         call.begun = true;
-        out.push_back(StreamEvent::tool_call(number, call.id, std::string(piece.name)));
+        call.number = begun_++;
+        out.push_back(StreamEvent::tool_call(call.number, call.id, std::string(piece.name)));
         if (!call.held_arguments.empty()) {
-            out.push_back(StreamEvent::tool_arguments(number, std::move(call.held_arguments)));
+            out.push_back(StreamEvent::tool_arguments(call.number, std::move(call.held_arguments)));
             call.held_arguments.clear();
         }
     }
@@ -67,7 +66,7 @@ void ToolCallPieces::add(const ToolCallPiece& piece, StreamEvents& out) {
         return;
     }
     if (call.begun) {
-        out.push_back(StreamEvent::tool_arguments(number, std::string(piece.arguments)));
+        out.push_back(StreamEvent::tool_arguments(call.number, std::string(piece.arguments)));
     } else {
         call.held_arguments += piece.arguments;
     }

@@ -21,7 +21,8 @@ struct ToolCallPiece {
     std::string_view arguments;
 };
 
-/// Turns pieces into one `tool_call_begin` per call and its `tool_call_arguments`.
+/// Turns pieces into one `tool_call_begin` per call, numbered in that order, and its
+/// `tool_call_arguments`.
 class ToolCallPieces {
 public:
     /// Throws LLMError{malformed_response} for an index beyond 0 to 127 and for a piece that
@@ -36,6 +37,7 @@ private:
         std::optional<std::int64_t> index;  ///< The server's number.
         std::string id;
         bool begun = false;
+        std::uint32_t number = 0;    ///< Ours, in the order in which calls begin.
         std::string held_arguments;  ///< Came before the name.
     };
 
@@ -43,6 +45,7 @@ private:
     std::size_t start(const ToolCallPiece& piece);
 
     std::vector<Call> calls_;
+    std::uint32_t begun_ = 0;
 };
 
 }  // namespace llmproc::providers

@@ -227,11 +227,7 @@ void check_damaged(const Codec& codec, const std::vector<std::string>& events) {
         body += event;
     }
     try {
-        int stops = 0;
-        for (const StreamEvent& event : testing_cassettes::decode_pieces(codec, {body})) {
-            stops += event.type == StreamEvent::Type::stop ? 1 : 0;
-        }
-        ASSERT_EQ(stops, 1);
+        ASSERT_EQ(meaning_of(testing_cassettes::decode_pieces(codec, {body})).stops, 1);
         ASSERT_LE(testing_cassettes::read_stream(codec, body).text().size(), body.size());
     } catch (const LLMError& error) {
         ASSERT_TRUE(

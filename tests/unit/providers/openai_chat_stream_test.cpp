@@ -99,6 +99,17 @@ TEST(OpenAiChatStreamTest, ArgumentsBeforeTheNameAreHeldBack) {
     EXPECT_EQ(reply.message.tool_calls()[0], ToolCallBlock("a", "f", R"({"x":1})"));
 }
 
+TEST(OpenAiChatStreamTest, CallsAreNumberedInTheOrderInWhichTheyBegin) {
+    const ChatReply reply = read(
+        delta(R"("tool_calls":[{"index":0,"id":"a","function":{"arguments":"{\"x\":"}}])") +
+        delta(R"("tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}])") +
+        delta(R"("tool_calls":[{"index":0,"function":{"name":"f","arguments":"1}"}}])") + stop
+    );
+    ASSERT_EQ(reply.message.tool_calls().size(), 2U);
+    EXPECT_EQ(reply.message.tool_calls()[0], ToolCallBlock("b", "g", "{}"));
+    EXPECT_EQ(reply.message.tool_calls()[1], ToolCallBlock("a", "f", R"({"x":1})"));
+}
+
 TEST(OpenAiChatStreamTest, LegacyFunctionCall) {
     const ChatReply reply = read(
         delta(R"("function_call":{"name":"f","arguments":""})") +
