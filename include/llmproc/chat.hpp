@@ -84,7 +84,7 @@ struct LLMPROC_API SamplingParams {
     /// Rewrite the schemas of the answer and of tools into what the provider takes, instead of
     /// sending them as they are.
     std::optional<bool> adapt_schemas;
-    /// A JSON object merged into the request last; for what this library does not know.
+    /// A JSON object merged last, objects at every depth, `tools` appended, all else replaced.
     std::optional<RawJson> extra_body;
     /// Sent with each request, after the library's own headers; replaces equal names.
     std::vector<std::pair<std::string, std::string>> extra_headers;

@@ -148,6 +148,7 @@ asio::awaitable<void> WholeReply::perform() {
     const HttpResponse response = co_await fetch(request_);
     reply = codec().decode(response);
     reply.request_id = note().request_id;
+    names.restore(reply.message);
     settle(permit, reply.usage);
 }
 
@@ -171,6 +172,7 @@ asio::awaitable<void> StreamedReply::perform() {
     const HttpResponse response = whole(exchange, std::move(body));
     reply = codec().decode(response);
     reply.request_id = note().request_id;
+    names.restore(reply.message);
     settle(permit, reply.usage);
     StreamEvents events = events_of(reply);
     sink_.opened();
@@ -200,7 +202,8 @@ asio::awaitable<void> StreamedReply::read_events(net::HttpExchange& exchange) {
             failure = std::current_exception();
         }
         // What came before a failure still reaches the consumer, and the error's partial text.
-        for (const StreamEvent& event : events) {
+        for (StreamEvent& event : events) {
+            names.restore(event);
             builder.add(event);
         }
         if (failure) {
@@ -217,6 +220,7 @@ asio::awaitable<void> StreamedReply::read_events(net::HttpExchange& exchange) {
     reply = builder.finish();
     driver.decoder().complete(reply);
     reply.request_id = note().request_id;
+    names.restore(reply.message);
 }
 
 void StreamedReply::note_partial(const ReplyBuilder& builder, const Usage& usage) {

@@ -12,6 +12,7 @@
 #include "process/process_settings.hpp"
 #include "process/reply_sink.hpp"
 #include "process/retry_loop.hpp"
+#include "providers/tool_names.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -44,6 +45,9 @@ public:
     bool repeatable(Errc code) const noexcept override {
         return code != Errc::connection_lost || transport_.settings->connection.resend_on_stale;
     }
+
+    /// Calls get the names that the request's tools have; the wire's may differ.
+    providers::ToolNames names;
 
 protected:
     bool limited() const noexcept { return transport_.limiter != nullptr; }

@@ -82,6 +82,7 @@ asio::awaitable<ChatReply> ChatClient::send(
 ) {
     HttpRequest encoded = encode(request, false, cache);
     WholeReply attempt(transport_, call, note, std::move(encoded));
+    attempt.names = providers::ToolNames(request.tools);
     co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
     co_return std::move(attempt.reply);
 }
@@ -96,6 +97,7 @@ asio::awaitable<ChatReply> ChatClient::stream(
 ) {
     HttpRequest encoded = encode(request, true, cache);
     StreamedReply attempt(transport_, call, note, std::move(encoded), sink);
+    attempt.names = providers::ToolNames(request.tools);
     co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
     co_return std::move(attempt.reply);
 }

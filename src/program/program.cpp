@@ -71,6 +71,7 @@ ProcessSettings model_settings(const ProgramSettings& program, Secret key) {
     settings.endpoint.model = program.model;
     settings.endpoint.api_key = std::move(key);
     settings.endpoint.quirks = program.profile->quirks;
+    settings.endpoint.rules = program.rules;
     settings.params = program.params;
     settings.connection = program.connection;
     settings.rate_limit = program.rate_limit;

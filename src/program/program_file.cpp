@@ -61,6 +61,7 @@ ProgramSettings finished(ProgramDraft& draft) {
                 settings.params.extra_headers.clear();
             }
         }
+        settings.params.hosted_tools = draft.settings.params.hosted_tools;
         draft.settings.fallbacks.push_back(std::move(settings));
     }
     return std::move(draft.settings);

@@ -127,6 +127,7 @@ std::vector<KeyRow> model_rows() {
          [](auto& d, const auto& f) { d.allow_inline_key = f.boolean(); },
          {}},
         {"model.fallback", {}, check_fallbacks, {}},
+        {"model.rules", {}, set_model_rules, {}},
         {"model.max_iterations", {}, nullptr, {}},
         {"model.project_id", {}, nullptr, {}},
         {"model.region", {}, nullptr, {}},
@@ -185,20 +186,28 @@ std::vector<KeyRow> parameter_rows() {
          {},
          [](auto& d, const auto& f) { d.settings.params.reasoning_effort = f.line(); },
          {}},
+        {"parameters.thinking", {}, set_thinking, {}},
+        {"parameters.prompt_caching",
+         {},
+         [](auto& d, const auto& f) { d.settings.params.prompt_caching = f.boolean(); },
+         {}},
         {"parameters.response_schema", {}, set_response_schema, {}},
+        {"parameters.adapt_schemas",
+         {},
+         [](auto& d, const auto& f) { d.settings.params.adapt_schemas = f.boolean(); },
+         {}},
         {"parameters.extra_headers", {}, set_extra_headers, {}},
         {"parameters.extra_body", {}, set_extra_body, {}},
         {"parameters.stop_sequences", "parameters.stop", nullptr, {}},
         {"parameters.max_completion_tokens", "parameters.max_tokens", nullptr, {}},
         {"parameters.max_tokens_to_sample", "parameters.max_tokens", nullptr, {}},
-        {"parameters.thinking", {}, nullptr, {}},
         {"parameters.frequency_penalty", {}, nullptr, use_extra_body},
         {"parameters.presence_penalty", {}, nullptr, use_extra_body},
     };
 }
 
 std::vector<KeyRow> later_rows() {
-    constexpr std::array<std::string_view, 5> keys{"limits", "tools", "mcp", "plugins", "demo"};
+    constexpr std::array<std::string_view, 4> keys{"limits", "mcp", "plugins", "demo"};
     std::vector<KeyRow> rows;
     rows.reserve(keys.size());
     for (const std::string_view key : keys) {
@@ -228,6 +237,7 @@ const std::vector<KeyRow>& key_rows() {
               connection_rows,
               retry_rows,
               rate_limit_rows,
+              tool_rows,
               later_rows}) {
             const std::vector<KeyRow> some = part();
             rows.insert(rows.end(), some.begin(), some.end());

@@ -17,6 +17,15 @@ std::vector<KeyRow> connection_rows();
 std::vector<KeyRow> retry_rows();
 std::vector<KeyRow> rate_limit_rows();
 
+std::vector<KeyRow> tool_rows();
+
+/// The table [model.rules]: its keys are the members of ModelRules.
+void set_model_rules(ProgramDraft& draft, const ConfigField& field);
+/// "off", "adaptive" or a number of tokens.
+void set_thinking(ProgramDraft& draft, const ConfigField& field);
+/// An array of names, and tables of a `kind` and the provider's own options.
+void set_hosted_tools(ProgramDraft& draft, const ConfigField& field);
+
 /// The value as the name of an environment variable; may be empty.
 /// Throws ConfigError with `problem`; the value is not shown, it may be a secret.
 const std::string& variable_name(const ConfigField& field, const std::string& problem);

@@ -34,6 +34,7 @@ struct KeySource {
 struct ProgramSettings {
     const ProviderProfile* profile = nullptr;
     std::string model;
+    ModelRules rules;      ///< What the file says of the model.
     std::string base_url;  ///< Checked; without trailing slash.
     KeySource key;
     std::string system_prompt;

@@ -56,6 +56,21 @@ void write_anthropic_messages(
 /// Throws LLMError{not_supported, invalid_argument} for what the protocol cannot express.
 std::string encode_anthropic_content(const Message& message);
 
+/// The value of cache_control; an empty `ttl` is the provider's default.
+std::string anthropic_cache_control(std::string_view ttl);
+
+/// A cache point before all blocks of a message, at the beginning of its encoded content: the byte
+/// 1, cache_control's value, the byte 1. (JSON text has no such byte.)
+inline constexpr char anthropic_point_mark = '\1';
+
+/// Takes such a beginning off `content` and returns cache_control's value; empty if there is none.
+std::string_view take_first_point(std::string_view& content);
+/// Puts cache_control on the last of some comma separated blocks.
+/// Throws LLMError{invalid_argument} if there are none.
+void mark_cache_point(std::string& blocks, std::string_view control);
+/// Throws that error.
+[[noreturn]] void misplaced_cache_point();
+
 /// Writes arguments as the object that `input` has to be. What is none goes back as
 /// {"INVALID_JSON": text}, the form that the API's documentation names.
 void write_anthropic_input(JsonWriter& json, std::string_view arguments);

@@ -4,6 +4,7 @@
 #include "providers/anthropic.hpp"
 #include "providers/openai_fields.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/tool_names.hpp"
 
 #include <algorithm>
 #include <string>
@@ -198,7 +199,7 @@ void write_own_text(JsonWriter& json, const TextBlock& text) {
 /// Blocks of the assistant, in their order: changed or moved thinking is refused by the API.
 class AssistantContent {
 public:
-    explicit AssistantContent(std::string& out) : json_(out) {}
+    explicit AssistantContent(std::string& out) : out_(out), json_(out) {}
 
     void add(const ContentBlock& block) {
         if (const auto* text = std::get_if<TextBlock>(&block)) {
@@ -213,6 +214,8 @@ public:
             add_call(*call);
         } else if (const auto* unknown = std::get_if<UnknownBlock>(&block)) {
             add_unknown(*unknown);
+        } else if (const auto* point = std::get_if<CachePointBlock>(&block)) {
+            mark_cache_point(out_, anthropic_cache_control(point->ttl));
         } else if (std::holds_alternative<ToolResultBlock>(block)) {
             misplaced("tool result", Role::assistant);
         } else {
@@ -240,7 +243,7 @@ private:
         JsonWriter json(block);
         begin_block(json, "tool_use");
         member(json, "id", call.id);
-        member(json, "name", call.name);
+        member(json, "name", wire_tool_name(call.name, strict_tool_names));
         json.key("input");
         write_anthropic_input(json, call.arguments);
         json.end_object();
@@ -267,6 +270,7 @@ private:
         }
     }
 
+    std::string& out_;
     JsonWriter json_;
     std::string call_members_;
 };
@@ -282,6 +286,8 @@ public:
                 misplaced("tool result", role_);
             }
             write_result(results_json_, *result);
+        } else if (const auto* point = std::get_if<CachePointBlock>(&block)) {
+            add_point(*point);
         } else if (role_ == Role::tool) {
             misplaced("other than a tool result", role_);
         } else if (const auto* text = std::get_if<TextBlock>(&block)) {
@@ -297,13 +303,23 @@ public:
 
     std::string take() {
         if (results_.empty()) {
-            return std::move(rest_);
+            return first_ + rest_;
         }
         results_.push_back('\0');
-        return results_ + rest_;
+        return first_ + results_ + rest_;
     }
 
 private:
+    /// Behind everything before it: the blocks are sent with the results first.
+    void add_point(const CachePointBlock& point) {
+        if (results_.empty() && rest_.empty()) {
+            first_ = anthropic_point_mark + anthropic_cache_control(point.ttl) +
+                     anthropic_point_mark;
+        } else {
+            mark_cache_point(rest_.empty() ? results_ : rest_, anthropic_cache_control(point.ttl));
+        }
+    }
+
     void add_media(const ContentBlock& block) {
         if (role_ == Role::system) {
             not_supported("anything but text in a system message", "move it to a user message");
@@ -327,6 +343,7 @@ private:
     }
 
     Role role_;
+    std::string first_;  ///< A cache point before all blocks.
     std::string results_;
     std::string rest_;
     JsonWriter results_json_{results_};

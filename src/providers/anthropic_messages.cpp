@@ -100,19 +100,24 @@ private:
     bool comma_ = false;
 };
 
-/// The system prompt and the system messages before all others.
+/// The system prompt and the system messages before all others. `point` is a cache point behind
+/// them, or empty.
 void write_system(
     std::string& body,
     const std::string& system,
     const History& messages,
     std::size_t leading,
+    std::string_view point,
     const EncodeCache& cache
 ) {
     if (leading == 0 && system.empty()) {
+        if (!point.empty()) {
+            misplaced_cache_point();
+        }
         return;
     }
     body += ",\"system\":";
-    if (leading == 0) {
+    if (leading == 0 && point.empty()) {
         append_json_string(body, system);
         return;
     }
@@ -124,7 +129,14 @@ void write_system(
     }
     for (std::size_t i = 0; i < leading; ++i) {
         body += i == 0 && system.empty() ? "" : ",";
-        MessageList::append_blocks(body, *cache.find(messages[i]));
+        std::string_view content = *cache.find(messages[i]);
+        if (!take_first_point(content).empty()) {
+            misplaced_cache_point();
+        }
+        MessageList::append_blocks(body, content);
+    }
+    if (!point.empty()) {
+        mark_cache_point(body, point);
     }
     body.push_back(']');
 }
@@ -162,18 +174,18 @@ void write_anthropic_messages(
     const auto first = std::find_if(messages.begin(), messages.end(), [](const auto& message) {
         return message->role() != Role::system;
     });
-    write_system(
-        body,
-        request.system,
-        messages,
-        static_cast<std::size_t>(first - messages.begin()),
-        cache
-    );
+    const auto leading = static_cast<std::size_t>(first - messages.begin());
+    std::string_view begin = first == messages.end() ? std::string_view() : *cache.find(*first);
+    write_system(body, request.system, messages, leading, take_first_point(begin), cache);
     body += ",\"messages\":[";
     MessageList list(body, system_allowed);
-    std::for_each(first, messages.end(), [&](const auto& message) {
-        list.add(message->role(), *cache.find(message));
-    });
+    for (std::size_t i = leading; i < messages.size(); ++i) {
+        std::string_view content = *cache.find(messages[i]);
+        if (!take_first_point(content).empty() && i != leading) {
+            misplaced_cache_point();
+        }
+        list.add(messages[i]->role(), content);
+    }
     list.flush();
     if (list.empty()) {
         invalid_request(

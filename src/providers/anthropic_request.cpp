@@ -2,11 +2,17 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/anthropic.hpp"
+#include "providers/hosted_tools.hpp"
 #include "providers/json_schema_shape.hpp"
+#include "providers/model_rules.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/thinking.hpp"
+#include "providers/tool_names.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,7 +29,7 @@ constexpr std::string_view version_2026_10_21 = "2026-10-21";
 void write_tool(JsonWriter& json, const ToolSpec& tool, std::optional<bool> adapt) {
     json.begin_object();
     json.key("name");
-    json.string(tool.name);
+    json.string(wire_tool_name(tool.name, strict_tool_names));
     if (!tool.description.empty()) {
         json.key("description");
         json.string(tool.description);
@@ -65,7 +71,7 @@ void write_tool_choice(JsonWriter& json, const ChatRequest& request) {
             invalid_request("ToolChoice::tool needs the name of a tool");
         }
         json.key("name");
-        json.string(choice.name);
+        json.string(wire_tool_name(choice.name, strict_tool_names));
     }
     if (request.parallel_tool_calls && choice.mode != ToolChoice::Mode::none) {
         json.key("disable_parallel_tool_use");
@@ -75,19 +81,19 @@ void write_tool_choice(JsonWriter& json, const ChatRequest& request) {
 }
 
 void write_tools(JsonWriter& json, const ChatRequest& request) {
-    if (request.tools.empty()) {
-        const bool must = request.tool_choice &&
-                          (request.tool_choice->mode == ToolChoice::Mode::required ||
-                           request.tool_choice->mode == ToolChoice::Mode::tool);
-        if (must) {
-            invalid_request("tool_choice demands a tool call, but the request has no tools");
-        }
+    const std::vector<HostedTool>& hosted = request.params.hosted_tools;
+    if (request.tools.empty() && hosted.empty()) {
+        refuse_forced_call(request.tool_choice);
         return;
     }
+    check_tool_names(request.tools, strict_tool_names);
     json.key("tools");
     json.begin_array();
     for (const ToolSpec& tool : request.tools) {
         write_tool(json, tool, request.params.adapt_schemas);
+    }
+    for (const HostedTool& tool : hosted) {
+        write_anthropic_tool(json, tool);
     }
     json.end_array();
     write_tool_choice(json, request);
@@ -99,11 +105,18 @@ void write_tools(JsonWriter& json, const ChatRequest& request) {
     throw LLMError(Errc::not_supported, text);
 }
 
-void check_sampling(const SamplingParams& params, std::string_view version) {
+void check_sampling(
+    const SamplingParams& params,
+    const ModelRules& rules,
+    std::string_view model,
+    std::string_view version,
+    bool insisted
+) {
     if (params.seed) {
         refuse("seed", "Anthropic Messages, which has none", "remove it");
     }
-    if (version < version_2026_10_21) {
+    check_model_sampling(params, rules, model);
+    if (version < version_2026_10_21 || insisted) {
         return;
     }
     const std::array<std::pair<std::string_view, bool>, 3> removed{{
@@ -123,8 +136,22 @@ void check_sampling(const SamplingParams& params, std::string_view version) {
     }
 }
 
-void write_sampling(JsonWriter& json, const SamplingParams& params) {
-    write_integer(json, "max_tokens", params.max_tokens.value_or(anthropic_max_tokens));
+/// The protocol demands a limit, which a budget for thinking is a part of.
+std::int64_t default_max_tokens(const SamplingParams& params, const ModelRules& rules) {
+    if (rules.max_output_tokens) {
+        return *rules.max_output_tokens;
+    }
+    const std::int64_t budget = params.thinking ? params.thinking->budget_tokens : 0;
+    const std::int64_t most = std::numeric_limits<std::int64_t>::max() - anthropic_max_tokens;
+    return anthropic_max_tokens + std::clamp<std::int64_t>(budget, 0, most);
+}
+
+void write_sampling(JsonWriter& json, const SamplingParams& params, const ModelRules& rules) {
+    write_integer(
+        json,
+        "max_tokens",
+        params.max_tokens.value_or(default_max_tokens(params, rules))
+    );
     write_number(json, "temperature", params.temperature);
     write_number(json, "top_p", params.top_p);
     write_integer(json, "top_k", params.top_k);
@@ -213,10 +240,18 @@ std::string encode_anthropic_body(
     JsonWriter json(settings);
     json.begin_object();
     json.key("model");
-    json.string(model_of(request, endpoint));
+    const std::string& model = model_of(request, endpoint);
+    const ModelRules rules = rules_for(anthropic_name, model, endpoint);
+    json.string(model);
     if (call != AnthropicCall::count) {
-        check_sampling(params, version);
-        write_sampling(json, params);
+        const bool insisted = endpoint.rules.sampling == true;
+        check_sampling(params, rules, model, version, insisted);
+        write_sampling(json, params, rules);
+    }
+    write_anthropic_thinking(json, params, rules, model);
+    if (params.prompt_caching == true) {
+        json.key("cache_control");
+        json.raw(R"({"type":"ephemeral"})");
     }
     write_tools(json, request);
     write_output_config(json, params);

@@ -54,10 +54,6 @@ std::string encode_gemini_body(
 /// The body of countTokens.
 std::string encode_gemini_count(const ChatRequest& request, const Endpoint& endpoint);
 
-/// `body` with the members of `extra`; objects are merged at every depth, and `tools` appended.
-/// Throws LLMError{invalid_argument} if `extra` is no object.
-std::string merge_gemini_extra(std::string_view body, const RawJson& extra);
-
 /// A JSON Schema in the subset of `responseSchema` and `parameters`: $ref inlined, oneOf as anyOf,
 /// null as `nullable`. `what` names the schema in errors.
 /// Throws LLMError{not_supported} naming the place of what the subset lacks.

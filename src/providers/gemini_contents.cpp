@@ -1,6 +1,7 @@
 #include "core/json_writer.hpp"
 #include "providers/gemini.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/tool_names.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -163,7 +164,7 @@ private:
             json.string(result.id);
         }
         json.key("name");
-        json.string(result.name);
+        json.string(wire_tool_name(result.name, gemini_tool_names));
         out_.append(",").append(result.body).append("}}");
     }
 

@@ -4,6 +4,7 @@
 #include "providers/openai_chat_parts.hpp"
 #include "providers/openai_fields.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/tool_names.hpp"
 
 #include <algorithm>
 #include <string>
@@ -206,7 +207,7 @@ private:
             json_.string(call.id);
         }
         json_.key("name");
-        json_.string(call.name);
+        json_.string(wire_tool_name(call.name, gemini_tool_names));
         json_.key("args");
         write_arguments(json_, call.arguments);
         json_.end_object();
@@ -272,6 +273,9 @@ void append_result_body(std::string& out, const ToolResultBlock& result) {
 void append_user_parts(std::string& out, const Message& message) {
     JsonWriter json(out);
     for (const ContentBlock& block : message.content()) {
+        if (is_cache_point(block)) {
+            continue;
+        }
         if (message.role() == Role::tool && !std::holds_alternative<ToolResultBlock>(block)) {
             block_misplaced("other than a tool result", Role::tool);
         }

@@ -1,11 +1,13 @@
-#include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/gemini.hpp"
+#include "providers/hosted_tools.hpp"
 #include "providers/json_schema_shape.hpp"
+#include "providers/model_rules.hpp"
 #include "providers/openai_chat_parts.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/thinking.hpp"
+#include "providers/tool_names.hpp"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,7 +45,7 @@ void write_function(
 ) {
     json.begin_object();
     json.key("name");
-    json.string(tool.name);
+    json.string(wire_tool_name(tool.name, gemini_tool_names));
     if (!tool.description.empty()) {
         json.key("description");
         json.string(tool.description);
@@ -55,9 +57,7 @@ void write_function(
     json.end_object();
 }
 
-void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
-    json.key("toolConfig");
-    json.begin_object();
+void write_calling(JsonWriter& json, const ToolChoice& choice) {
     json.key("functionCallingConfig");
     json.begin_object();
     json.key("mode");
@@ -72,11 +72,28 @@ void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
             json.string("ANY");
             json.key("allowedFunctionNames");
             json.begin_array();
-            json.string(choice.name);
+            json.string(wire_tool_name(choice.name, gemini_tool_names));
             json.end_array();
             break;
     }
     json.end_object();
+}
+
+void write_tool_config(JsonWriter& json, const ChatRequest& request) {
+    const bool mixed = !request.tools.empty() && !request.params.hosted_tools.empty();
+    const bool choice = request.tool_choice && !request.tools.empty();
+    if (!mixed && !choice) {
+        return;
+    }
+    json.key("toolConfig");
+    json.begin_object();
+    if (choice) {
+        write_calling(json, *request.tool_choice);
+    }
+    if (mixed) {
+        json.key("includeServerSideToolInvocations");  // else the API refuses both together
+        json.boolean(true);
+    }
     json.end_object();
 }
 
@@ -88,28 +105,29 @@ void write_tools(JsonWriter& json, const ChatRequest& request, const Endpoint& e
         );
     }
     if (request.tools.empty()) {
-        const bool must = request.tool_choice &&
-                          (request.tool_choice->mode == ToolChoice::Mode::required ||
-                           request.tool_choice->mode == ToolChoice::Mode::tool);
-        if (must) {
-            invalid_request("tool_choice demands a tool call, but the request has no tools");
+        refuse_forced_call(request.tool_choice);  // hosted tools cannot be chosen
+        if (request.params.hosted_tools.empty()) {
+            return;
         }
-        return;
     }
+    check_tool_names(request.tools, gemini_tool_names);
     json.key("tools");
     json.begin_array();
-    json.begin_object();
-    json.key("functionDeclarations");
-    json.begin_array();
-    for (const ToolSpec& tool : request.tools) {
-        write_function(json, tool, request.params.adapt_schemas, endpoint);
+    if (!request.tools.empty()) {
+        json.begin_object();
+        json.key("functionDeclarations");
+        json.begin_array();
+        for (const ToolSpec& tool : request.tools) {
+            write_function(json, tool, request.params.adapt_schemas, endpoint);
+        }
+        json.end_array();
+        json.end_object();
+    }
+    for (const HostedTool& tool : request.params.hosted_tools) {
+        write_gemini_tool(json, tool);
     }
     json.end_array();
-    json.end_object();
-    json.end_array();
-    if (request.tool_choice) {
-        write_tool_choice(json, *request.tool_choice);
-    }
+    write_tool_config(json, request);
 }
 
 void write_system_part(JsonWriter& json, std::string_view text) {
@@ -130,6 +148,9 @@ void write_system(JsonWriter& json, const ChatRequest& request) {
             continue;
         }
         for (const ContentBlock& block : message->content()) {
+            if (is_cache_point(block)) {
+                continue;
+            }
             const auto* const text = std::get_if<TextBlock>(&block);
             if (text == nullptr) {
                 block_misplaced("other than a text", Role::system);
@@ -151,24 +172,13 @@ void write_system(JsonWriter& json, const ChatRequest& request) {
     json.end_object();
 }
 
-void write_thinking(JsonWriter& json, const std::string& effort) {
-    json.key("thinkingConfig");
-    json.begin_object();
-    if (effort == "none") {
-        json.key("thinkingBudget");  // the only way that there is to say it
-        json.integer(0);
-    } else {
-        std::string level = effort;
-        std::transform(level.begin(), level.end(), level.begin(), [](char c) {
-            return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-        });
-        json.key("thinkingLevel");
-        json.string(level);
-    }
-    json.end_object();
-}
-
-std::string generation_config(const SamplingParams& params, const Endpoint& endpoint) {
+std::string generation_config(
+    const SamplingParams& params,
+    const Endpoint& endpoint,
+    std::string_view model
+) {
+    const ModelRules rules = rules_for(gemini_name, model, endpoint);
+    check_model_sampling(params, rules, model);
     std::string text;
     JsonWriter json(text);
     json.begin_object();
@@ -197,87 +207,12 @@ std::string generation_config(const SamplingParams& params, const Endpoint& endp
             response_schema_name
         );
     }
-    if (params.reasoning_effort) {
-        write_thinking(json, *params.reasoning_effort);
-    }
+    write_gemini_thinking(json, params, rules, model);
     json.end_object();
     return text;
 }
 
-using Members = std::vector<std::pair<std::string, std::string_view>>;
-
-Members read_members(std::string_view object) {
-    Members members;
-    JsonReader reader(object);
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        std::string name(key);
-        members.emplace_back(std::move(name), reader.raw());
-    }
-    return members;
-}
-
-bool is_kind(std::string_view text, JsonKind kind) {
-    return JsonReader(text).peek() == kind;
-}
-
-/// The elements of both arrays.
-void write_both(JsonWriter& json, std::string_view first, std::string_view second) {
-    json.begin_array();
-    for (const std::string_view array : {first, second}) {
-        JsonReader reader(array);
-        reader.begin_array();
-        while (reader.next_element()) {
-            json.raw(reader.raw());
-        }
-    }
-    json.end_array();
-}
-
-void write_merged(JsonWriter& json, std::string_view body, std::string_view extra, bool top) {
-    const Members added = read_members(extra);
-    const Members own = read_members(body);
-    const auto find = [](const Members& members, const std::string& name) {
-        return std::find_if(members.begin(), members.end(), [&](const auto& member) {
-            return member.first == name;
-        });
-    };
-    json.begin_object();
-    for (const auto& [name, value] : own) {
-        const auto other = find(added, name);
-        json.key(name);
-        if (other == added.end()) {
-            json.raw(value);
-        } else if (is_kind(value, JsonKind::object) && is_kind(other->second, JsonKind::object)) {
-            write_merged(json, value, other->second, false);
-        } else if (top && name == "tools" && is_kind(other->second, JsonKind::array)) {
-            write_both(json, value, other->second);
-        } else {
-            json.raw(other->second);
-        }
-    }
-    for (const auto& [name, value] : added) {
-        if (find(own, name) == own.end()) {
-            json.key(name);
-            json.raw(value);
-        }
-    }
-    json.end_object();
-}
-
 }  // namespace
-
-std::string merge_gemini_extra(std::string_view body, const RawJson& extra) {
-    if (!is_kind(extra.text(), JsonKind::object)) {
-        invalid_request("extra_body must be a JSON object");
-    }
-    std::string merged;
-    merged.reserve(body.size() + extra.text().size());
-    JsonWriter json(merged);
-    write_merged(json, body, extra.text(), true);
-    return merged;
-}
 
 std::string encode_gemini_body(
     const ChatRequest& request,
@@ -289,21 +224,24 @@ std::string encode_gemini_body(
     json.begin_object();
     write_system(json, request);
     write_tools(json, request, endpoint);
-    const std::string config = generation_config(request.params, endpoint);
+    const std::string& model = model_of(request, endpoint);
+    const std::string config = generation_config(request.params, endpoint, model);
     if (config != "{}") {
         json.key("generationConfig");
         json.raw(config);
     }
     body += body.size() > 1 ? "," : "";
-    append_contents(body, request.messages, model_of(request, endpoint), cache);
+    append_contents(body, request.messages, model, cache);
     body.push_back('}');
-    return request.params.extra_body ? merge_gemini_extra(body, *request.params.extra_body) : body;
+    return request.params.extra_body ? merge_extra(body, *request.params.extra_body) : body;
 }
 
 std::string encode_gemini_count(const ChatRequest& request, const Endpoint& endpoint) {
     ChatRequest counted = request;
     counted.params = SamplingParams();
     counted.params.extra_body = request.params.extra_body;
+    counted.params.hosted_tools = request.params.hosted_tools;
+    counted.params.adapt_schemas = request.params.adapt_schemas;
     EncodeCache cache;
     std::string whole = encode_gemini_body(counted, endpoint, cache);
     if (whole.starts_with(R"({"contents":)") && !counted.params.extra_body) {

@@ -2,6 +2,7 @@
 #include "core/json_writer.hpp"
 #include "providers/openai_chat_parts.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/tool_names.hpp"
 
 #include <string>
 #include <string_view>
@@ -60,7 +61,7 @@ void sort_block(AssistantParts& parts, const ContentBlock& block) {
         }
     } else if (std::holds_alternative<ToolResultBlock>(block)) {
         block_misplaced("tool result", Role::assistant);
-    } else if (!std::holds_alternative<RedactedThinkingBlock>(block)) {
+    } else if (!std::holds_alternative<RedactedThinkingBlock>(block) && !is_cache_point(block)) {
         part_not_supported("images or documents of the assistant", "move them to a user message");
     }
 }
@@ -97,7 +98,7 @@ void write_tool_calls(JsonWriter& json, const std::vector<const ToolCallBlock*>&
         json.key("function");
         json.begin_object();
         json.key("name");
-        json.string(call->name);
+        json.string(wire_tool_name(call->name, strict_tool_names));
         json.key("arguments");
         json.string(call->arguments.empty() ? std::string_view("{}") : call->arguments);
         json.end_object();

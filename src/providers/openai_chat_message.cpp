@@ -26,7 +26,7 @@ void write_user_part(JsonWriter& json, const ContentBlock& block, Role role) {
         }
     } else if (std::holds_alternative<ToolCallBlock>(block)) {
         block_misplaced("tool call", role);
-    } else if (!std::holds_alternative<ToolResultBlock>(block)) {
+    } else if (!std::holds_alternative<ToolResultBlock>(block) && !is_cache_point(block)) {
         block_misplaced("thinking", role);
     }
 }
@@ -42,10 +42,11 @@ void write_plain_message(JsonWriter& json, const Message& message, std::string_v
     json.key("role");
     json.string(role_name);
     json.key("content");
-    if (blocks.empty()) {
+    const auto said = std::find_if_not(blocks.begin(), blocks.end(), is_cache_point);
+    if (said == blocks.end()) {
         json.string("");
-    } else if (const auto* only = std::get_if<TextBlock>(&blocks.front());
-               only && blocks.size() == 1) {
+    } else if (const auto* only = std::get_if<TextBlock>(&*said);
+               only && count_said_blocks(message) == 1) {
         json.string(only->text);
     } else {
         json.begin_array();
@@ -118,6 +119,8 @@ void append_with_results(std::string& out, const Message& message) {
     for (const ContentBlock& block : message.content()) {
         if (const auto* result = std::get_if<ToolResultBlock>(&block)) {
             media = write_tool_result(json, *result) || media;
+        } else if (is_cache_point(block)) {
+            continue;
         } else if (message.role() == Role::tool) {
             block_misplaced("other than a tool result", Role::tool);
         } else {

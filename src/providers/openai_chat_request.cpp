@@ -1,8 +1,12 @@
 #include <llmproc/error.hpp>
 #include "core/json_writer.hpp"
+#include "providers/hosted_tools.hpp"
 #include "providers/json_schema_shape.hpp"
+#include "providers/model_rules.hpp"
 #include "providers/openai_chat.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/thinking.hpp"
+#include "providers/tool_names.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -108,7 +112,7 @@ void write_tool(JsonWriter& json, const ToolSpec& tool, std::optional<bool> adap
     json.key("function");
     json.begin_object();
     json.key("name");
-    json.string(tool.name);
+    json.string(wire_tool_name(tool.name, strict_tool_names));
     if (!tool.description.empty()) {
         json.key("description");
         json.string(tool.description);
@@ -136,19 +140,35 @@ void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
     json.key("function");
     json.begin_object();
     json.key("name");
-    json.string(choice.name);
+    json.string(wire_tool_name(choice.name, strict_tool_names));
     json.end_object();
     json.end_object();
 }
 
+void write_search(JsonWriter& json, const std::vector<HostedTool>& hosted) {
+    const auto search = std::find_if(hosted.begin(), hosted.end(), is_chat_search);
+    if (search != hosted.end()) {
+        json.key("web_search_options");
+        write_chat_search(json, *search);
+    }
+}
+
 void write_tools(JsonWriter& json, const ChatRequest& request) {
-    if (request.tools.empty()) {
+    const std::vector<HostedTool>& hosted = request.params.hosted_tools;
+    write_search(json, hosted);
+    if (request.tools.empty() && std::all_of(hosted.begin(), hosted.end(), is_chat_search)) {
         refuse_forced_call(request.tool_choice);
         // The API refuses tool_choice and parallel_tool_calls without tools.
         return;
     }
+    check_tool_names(request.tools, strict_tool_names);
     json.key("tools");
     json.begin_array();
+    for (const HostedTool& tool : hosted) {
+        if (!is_chat_search(tool)) {
+            write_chat_tool(json, tool);
+        }
+    }
     for (const ToolSpec& tool : request.tools) {
         write_tool(json, tool, request.params.adapt_schemas);
     }
@@ -162,7 +182,14 @@ void write_tools(JsonWriter& json, const ChatRequest& request) {
     }
 }
 
-void write_params(JsonWriter& json, const SamplingParams& params, const Endpoint& endpoint) {
+void write_params(
+    JsonWriter& json,
+    const SamplingParams& params,
+    const Endpoint& endpoint,
+    const ModelRules& rules,
+    std::string_view model
+) {
+    check_model_sampling(params, rules, model);
     if (params.top_k && !endpoint.quirks.send_top_k) {
         throw LLMError(
             Errc::not_supported,
@@ -175,7 +202,7 @@ void write_params(JsonWriter& json, const SamplingParams& params, const Endpoint
     write_integer(json, "top_k", params.top_k);
     write_integer(
         json,
-        endpoint.quirks.max_completion_tokens ? "max_completion_tokens" : "max_tokens",
+        rules.max_completion_tokens == true ? "max_completion_tokens" : "max_tokens",
         params.max_tokens
     );
     write_integer(json, "seed", params.seed);
@@ -187,9 +214,9 @@ void write_params(JsonWriter& json, const SamplingParams& params, const Endpoint
         }
         json.end_array();
     }
-    if (params.reasoning_effort) {
+    if (const auto effort = openai_effort(params, rules, model)) {
         json.key("reasoning_effort");
-        json.string(*params.reasoning_effort);
+        json.string(*effort);
     }
     if (params.response_schema) {
         json.key("response_format");
@@ -246,16 +273,18 @@ std::string encode_chat_body(
     JsonWriter json(settings);
     json.begin_object();
     json.key("model");
-    json.string(model_of(request, endpoint));
+    const std::string& model = model_of(request, endpoint);
+    const ModelRules rules = rules_for(openai_chat_name, model, endpoint);
+    json.string(model);
     write_tools(json, request);
-    write_params(json, request.params, endpoint);
+    write_params(json, request.params, endpoint, rules, model);
     write_stream(json, stream, endpoint);
 
     const std::size_t bytes = fill_encode_cache(request.messages, cache, append_chat_message);
     std::string body;
     body.reserve(settings.size() + bytes + request.system.size() + request.system.size() / 8 + 128);
     body += settings;
-    write_messages(body, request, cache, endpoint.quirks.developer_role);
+    write_messages(body, request, cache, rules.developer_role == true);
     body.push_back('}');
     return request.params.extra_body ? merge_extra(body, *request.params.extra_body) : body;
 }

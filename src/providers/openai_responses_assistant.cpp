@@ -2,6 +2,7 @@
 #include "core/json_writer.hpp"
 #include "providers/openai_responses.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/tool_names.hpp"
 
 #include <string>
 #include <string_view>
@@ -90,7 +91,7 @@ void AssistantItems::add(const ContentBlock& block) {
         add_thinking(*thinking);
     } else if (std::holds_alternative<ToolResultBlock>(block)) {
         block_misplaced("tool result", Role::assistant);
-    } else if (!std::holds_alternative<RedactedThinkingBlock>(block)) {
+    } else if (!std::holds_alternative<RedactedThinkingBlock>(block) && !is_cache_point(block)) {
         part_not_supported("images or documents of the assistant", "move them to a user message");
     }
 }
@@ -130,7 +131,7 @@ void AssistantItems::add_call(const ToolCallBlock& call) {
         json_.string(call.id);
     }
     json_.key("name");
-    json_.string(call.name);
+    json_.string(wire_tool_name(call.name, strict_tool_names));
     json_.key("arguments");
     json_.string(call.arguments.empty() ? std::string_view("{}") : call.arguments);
     json_.end_object();

@@ -184,7 +184,7 @@ void append_input_items(std::string& out, const Message& message, bool developer
     JsonWriter json(out);
     std::vector<const ContentBlock*> parts;
     for (const ContentBlock& block : message.content()) {
-        if (!write_own_item(json, block, role)) {
+        if (!is_cache_point(block) && !write_own_item(json, block, role)) {
             parts.push_back(&block);
         }
     }

@@ -1,9 +1,13 @@
 #include <llmproc/error.hpp>
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/hosted_tools.hpp"
 #include "providers/json_schema_shape.hpp"
+#include "providers/model_rules.hpp"
 #include "providers/openai_responses.hpp"
 #include "providers/request_parts.hpp"
+#include "providers/thinking.hpp"
+#include "providers/tool_names.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,7 +25,7 @@ void write_tool(JsonWriter& json, const ToolSpec& tool, std::optional<bool> adap
     json.key("type");
     json.string("function");
     json.key("name");
-    json.string(tool.name);
+    json.string(wire_tool_name(tool.name, strict_tool_names));
     if (!tool.description.empty()) {
         json.key("description");
         json.string(tool.description);
@@ -43,11 +47,11 @@ void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
     json.key("type");
     json.string("function");
     json.key("name");
-    json.string(choice.name);
+    json.string(wire_tool_name(choice.name, strict_tool_names));
     json.end_object();
 }
 
-/// Hosted tools come by extra_body, so a choice without tools of our own is not refused there.
+/// Tools may come by extra_body, so a choice without tools of our own is not refused there.
 bool names_tools(const SamplingParams& params) {
     if (!params.extra_body || JsonReader(params.extra_body->text()).peek() != JsonKind::object) {
         return false;
@@ -59,13 +63,18 @@ bool names_tools(const SamplingParams& params) {
 }
 
 void write_tools(JsonWriter& json, const ChatRequest& request) {
-    if (request.tools.empty() && !names_tools(request.params)) {
+    const std::vector<HostedTool>& hosted = request.params.hosted_tools;
+    if (request.tools.empty() && hosted.empty() && !names_tools(request.params)) {
         refuse_forced_call(request.tool_choice);
         return;
     }
-    if (!request.tools.empty()) {
+    check_tool_names(request.tools, strict_tool_names);
+    if (!request.tools.empty() || !hosted.empty()) {
         json.key("tools");
         json.begin_array();
+        for (const HostedTool& tool : hosted) {
+            write_responses_tool(json, tool);
+        }
         for (const ToolSpec& tool : request.tools) {
             write_tool(json, tool, request.params.adapt_schemas);
         }
@@ -100,17 +109,22 @@ void refuse_unknown_parameters(const SamplingParams& params, const Endpoint& end
 }
 
 /// Settings that are part of what the model reads.
-void write_input_settings(JsonWriter& json, const ChatRequest& request) {
+void write_input_settings(
+    JsonWriter& json,
+    const ChatRequest& request,
+    const ModelRules& rules,
+    std::string_view model
+) {
     if (!request.system.empty()) {
         json.key("instructions");
         json.string(request.system);
     }
     write_tools(json, request);
-    if (request.params.reasoning_effort) {
+    if (const auto effort = openai_effort(request.params, rules, model)) {
         json.key("reasoning");
         json.begin_object();
         json.key("effort");
-        json.string(*request.params.reasoning_effort);
+        json.string(*effort);
         json.end_object();
     }
     if (request.params.response_schema) {
@@ -159,7 +173,7 @@ void write_output_settings(JsonWriter& json, const SamplingParams& params, bool 
 void write_input(
     std::string& body,
     const ChatRequest& request,
-    const Endpoint& endpoint,
+    const ModelRules& rules,
     const EncodeCache& cache
 ) {
     body += ",\"input\":[";
@@ -171,7 +185,7 @@ void write_input(
         }
         const std::size_t text = body.size();
         if (message->role() == Role::system) {
-            append_input_items(body, *message, endpoint.quirks.developer_role);
+            append_input_items(body, *message, rules.developer_role == true);
         } else {
             body += *cache.find(message);
         }
@@ -184,7 +198,7 @@ void write_input(
 
 std::string encode_body(
     const ChatRequest& request,
-    const Endpoint& endpoint,
+    const ModelRules& rules,
     std::string settings,
     EncodeCache& cache
 ) {
@@ -194,7 +208,7 @@ std::string encode_body(
     const std::size_t bytes = fill_encode_cache(request.messages, cache, append_input_items);
     std::string body = std::move(settings);
     body.reserve(body.size() + bytes + 32);
-    write_input(body, request, endpoint, cache);
+    write_input(body, request, rules, cache);
     body.push_back('}');
     return body;
 }
@@ -238,26 +252,31 @@ std::string encode_responses_body(
     EncodeCache& cache
 ) {
     refuse_unknown_parameters(request.params, endpoint);
+    const std::string& model = model_of(request, endpoint);
+    const ModelRules rules = rules_for(openai_responses_name, model, endpoint);
+    check_model_sampling(request.params, rules, model);
     std::string settings;
     JsonWriter json(settings);
     json.begin_object();
     json.key("model");
-    json.string(model_of(request, endpoint));
-    write_input_settings(json, request);
+    json.string(model);
+    write_input_settings(json, request, rules, model);
     write_output_settings(json, request.params, stream);
-    const std::string body = encode_body(request, endpoint, std::move(settings), cache);
+    const std::string body = encode_body(request, rules, std::move(settings), cache);
     return request.params.extra_body ? merge_extra(body, *request.params.extra_body) : body;
 }
 
 std::string encode_input_tokens_body(const ChatRequest& request, const Endpoint& endpoint) {
+    const std::string& model = model_of(request, endpoint);
+    const ModelRules rules = rules_for(openai_responses_name, model, endpoint);
     std::string settings;
     JsonWriter json(settings);
     json.begin_object();
     json.key("model");
-    json.string(model_of(request, endpoint));
-    write_input_settings(json, request);
+    json.string(model);
+    write_input_settings(json, request, rules, model);
     EncodeCache cache;
-    const std::string body = encode_body(request, endpoint, std::move(settings), cache);
+    const std::string body = encode_body(request, rules, std::move(settings), cache);
     return request.params.extra_body ? merge_extra(body, input_members(*request.params.extra_body))
                                      : body;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
+#include <variant>
 
 namespace llmproc::providers {
 
@@ -39,6 +40,54 @@ bool starts_with_error(std::string_view text) {
            std::equal(word.begin(), word.end(), text.begin(), [](char low, char c) {
                return c == low || c == static_cast<char>(low - 'a' + 'A');
            });
+}
+
+bool is_kind(std::string_view text, JsonKind kind) {
+    return JsonReader(text).peek() == kind;
+}
+
+/// The elements of both arrays.
+void write_both(JsonWriter& json, std::string_view first, std::string_view second) {
+    json.begin_array();
+    for (const std::string_view array : {first, second}) {
+        JsonReader reader(array);
+        reader.begin_array();
+        while (reader.next_element()) {
+            json.raw(reader.raw());
+        }
+    }
+    json.end_array();
+}
+
+void write_merged(JsonWriter& json, std::string_view body, std::string_view extra, bool top) {
+    const Members added = read_members(extra);
+    const Members own = read_members(body);
+    const auto find = [](const Members& members, const std::string& name) {
+        return std::find_if(members.begin(), members.end(), [&](const auto& member) {
+            return member.first == name;
+        });
+    };
+    json.begin_object();
+    for (const auto& [name, value] : own) {
+        const auto other = find(added, name);
+        json.key(name);
+        if (other == added.end()) {
+            json.raw(value);
+        } else if (is_kind(value, JsonKind::object) && is_kind(other->second, JsonKind::object)) {
+            write_merged(json, value, other->second, false);
+        } else if (top && name == "tools" && is_kind(value, JsonKind::array) && is_kind(other->second, JsonKind::array)) {
+            write_both(json, value, other->second);
+        } else {
+            json.raw(other->second);
+        }
+    }
+    for (const auto& [name, value] : added) {
+        if (find(own, name) == own.end()) {
+            json.key(name);
+            json.raw(value);
+        }
+    }
+    json.end_object();
 }
 
 }  // namespace
@@ -139,11 +188,15 @@ std::string merge_members(std::string_view body, std::string_view extra) {
     return merged;
 }
 
-std::string merge_extra(const std::string& body, const RawJson& extra) {
-    if (JsonReader(extra.text()).peek() != JsonKind::object) {
+std::string merge_extra(std::string_view body, const RawJson& extra) {
+    if (!is_kind(extra.text(), JsonKind::object)) {
         invalid_request("extra_body must be a JSON object");
     }
-    return merge_members(body, extra.text());
+    std::string merged;
+    merged.reserve(body.size() + extra.text().size());
+    JsonWriter json(merged);
+    write_merged(json, body, extra.text(), true);
+    return merged;
 }
 
 Members read_members(std::string_view object) {
@@ -210,6 +263,16 @@ void refuse_forced_call(const std::optional<ToolChoice>& choice) {
     if (forced) {
         invalid_request("tool_choice demands a tool call, but the request has no tools");
     }
+}
+
+bool is_cache_point(const ContentBlock& block) {
+    return std::holds_alternative<CachePointBlock>(block);
+}
+
+std::size_t count_said_blocks(const Message& message) {
+    const auto& blocks = message.content();
+    const auto points = std::count_if(blocks.begin(), blocks.end(), is_cache_point);
+    return blocks.size() - static_cast<std::size_t>(points);
 }
 
 std::size_t fill_encode_cache(const History& messages, EncodeCache& cache, AppendMessage append) {

@@ -43,8 +43,10 @@ void write_number(JsonWriter& json, std::string_view name, std::optional<double>
 /// The JSON object `body` with the members of `extra` in place of those of the same name.
 std::string merge_members(std::string_view body, std::string_view extra);
 
-/// `body` with `extra_body`. Throws LLMError{invalid_argument} if that is no object.
-std::string merge_extra(const std::string& body, const RawJson& extra);
+/// `body` with `extra_body`, for all protocols alike: objects are merged at every depth, the array
+/// `tools` is appended to the request's own, anything else replaces what has its name.
+/// Throws LLMError{invalid_argument} if it is no object.
+std::string merge_extra(std::string_view body, const RawJson& extra);
 
 /// Members of an object in order, values as exact text. Lifetime: views into `object`.
 using Members = std::vector<std::pair<std::string, std::string_view>>;
@@ -68,6 +70,9 @@ std::string marked_as_error(const std::string& text);
 bool write_choice_mode(JsonWriter& json, const ToolChoice& choice);
 /// Throws LLMError{invalid_argument} if the choice demands a call; for requests without tools.
 void refuse_forced_call(const std::optional<ToolChoice>& choice);
+/// How many blocks say something: cache points are one provider's alone.
+std::size_t count_said_blocks(const Message& message);
+bool is_cache_point(const ContentBlock& block);
 
 using AppendMessage = void (*)(std::string& out, const Message& message, bool developer_role);
 /// Encodes what the cache lacks and returns the size of all encoded messages.

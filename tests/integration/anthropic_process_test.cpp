@@ -15,9 +15,13 @@ using testing::Reply;
 using testing::ScriptedServer;
 using testing_cassettes::read_cassette;
 
-LLMProgram program_for(const ScriptedServer& server, const std::string& settings = "") {
+LLMProgram program_for(
+    const ScriptedServer& server,
+    const std::string& settings = "",
+    const std::string& model = "claude-opus-5-5"
+) {
     return LLMProgram::from_toml_string(
-        "[model]\nname = \"claude-opus-5-5\"\nprovider = \"claude\"\nbase_url = \"" + server.url() +
+        "[model]\nname = \"" + model + "\"\nprovider = \"claude\"\nbase_url = \"" + server.url() +
             "\"\napi_key = \"sk-ant-test\"\nallow_inline_key = true\n" +
             "[connection]\nca_file = \"" + server.ca_file() + "\"\n" + settings,
         "test.toml"
@@ -80,7 +84,7 @@ TEST(AnthropicProcessTest, TheVersionOfTheProgramFileDecidesAboutSampling) {
     ScriptedServer server;
     server.push(Reply::json(read_cassette("anthropic", "anthropic-response.json")));
     const std::string sampling = "[parameters]\ntemperature = 0.5\n";
-    SyncLLMProcess refused = program_for(server, sampling).start_sync();
+    SyncLLMProcess refused = program_for(server, sampling, "claude-sonnet-4-5").start_sync();
     try {
         static_cast<void>(refused.run("hi"));
         FAIL();
@@ -90,12 +94,48 @@ TEST(AnthropicProcessTest, TheVersionOfTheProgramFileDecidesAboutSampling) {
     }
     EXPECT_TRUE(server.requests().empty());
     const std::string older = "extra_headers = { anthropic-version = \"2023-06-01\" }\n";
-    SyncLLMProcess process = program_for(server, sampling + older).start_sync();
+    SyncLLMProcess process =
+        program_for(server, sampling + older, "claude-sonnet-4-5").start_sync();
     static_cast<void>(process.run("hi"));
     const auto requests = server.requests();
     ASSERT_EQ(requests.size(), 1U);
     EXPECT_EQ(requests[0].header("anthropic-version"), "2023-06-01");
     EXPECT_EQ(parse_json(requests[0].body).at("temperature"), 0.5);
+}
+
+TEST(AnthropicProcessTest, TheProgramFileOverridesWhatIsKnownOfTheModel) {
+    ScriptedServer server;
+    server.push(Reply::json(read_cassette("anthropic", "anthropic-response.json")));
+    const std::string settings =
+        "[parameters]\ntemperature = 0.5\nthinking = 2000\nprompt_caching = true\n"
+        "[tools]\nhosted = [{ kind = \"web_search\", max_uses = 3 }]\n";
+    SyncLLMProcess refused = program_for(server, settings).start_sync();
+    try {
+        static_cast<void>(refused.run("hi"));
+        FAIL();
+    } catch (const LLMError& error) {
+        EXPECT_EQ(error.errc(), Errc::not_supported);
+        EXPECT_NE(
+            error.message().find("parameters.temperature is refused by the model "
+                                 "claude-opus-5-5; remove it, or set model.rules.sampling = "
+                                 "true"),
+            std::string::npos
+        ) << error.message();
+    }
+    EXPECT_TRUE(server.requests().empty());
+    const std::string rules =
+        "[model.rules]\nsampling = true\nthinking_budget = true\nmax_output_tokens = 9000\n";
+    SyncLLMProcess process = program_for(server, settings + rules).start_sync();
+    static_cast<void>(process.run("hi"));
+    const Json body = parse_json(server.requests().at(0).body);
+    EXPECT_EQ(body.at("temperature"), 0.5);
+    EXPECT_EQ(body.at("max_tokens"), 9000);
+    EXPECT_EQ(body.at("thinking"), parse_json(R"({"type":"enabled","budget_tokens":2000})"));
+    EXPECT_EQ(body.at("cache_control"), parse_json(R"({"type":"ephemeral"})"));
+    EXPECT_EQ(
+        body.at("tools"),
+        parse_json(R"([{"type":"web_search_20260318","name":"web_search","max_uses":3}])")
+    );
 }
 
 TEST(AnthropicProcessTest, AnErrorInTheStreamCarriesTextAndUsage) {

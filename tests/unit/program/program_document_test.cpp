@@ -51,7 +51,7 @@ TEST(ProgramDocumentTest, TheFileWithEverythingIsAccepted) {
     testing::write_file(folder.path() / "prompts" / "assistant.txt", "Be brief.\n");
     const ProgramSettings program =
         read_program(toml_in(section("A file with everything")), "p.toml", folder.path());
-    EXPECT_EQ(program.model, "gpt-5-mini");
+    EXPECT_EQ(program.model, "gpt-4.1-mini");
     EXPECT_EQ(program.system_prompt, "Be brief.\n");
     EXPECT_EQ(program.timeouts.limit(Stage::total), milliseconds(120'000));
     EXPECT_EQ(program.timeouts.limit(Stage::body), milliseconds(60'000));

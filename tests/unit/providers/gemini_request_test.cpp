@@ -169,7 +169,7 @@ TEST(GeminiRequestTest, ToolChoices) {
     EXPECT_EQ(config(ToolChoice(ToolChoice::Mode::none)), R"({"mode":"NONE"})");
     EXPECT_EQ(config(ToolChoice(ToolChoice::Mode::required)), R"({"mode":"ANY"})");
     EXPECT_EQ(
-        config(ToolChoice::tool("mcp.server:tool")),  // Trap 28: names are not changed
+        config(ToolChoice::tool("mcp.server:tool")),  // Gemini takes these names
         R"({"allowedFunctionNames":["mcp.server:tool"],"mode":"ANY"})"
     );
     ChatRequest request("hi");

@@ -93,10 +93,8 @@ TEST(OpenAiChatRequestTest, ExtraBodyReplacesAndKeepsExactText) {
     Endpoint to = endpoint();
     to.api_key = Secret("k");
     const HttpRequest http = encode(request, to);
-    EXPECT_NE(
-        http.body.find(R"("temperature":0.10,"n":12345678901234567890123})"),
-        std::string::npos
-    );
+    EXPECT_NE(http.body.find(R"("temperature":0.10,)"), std::string::npos);
+    EXPECT_NE(http.body.find(R"("n":12345678901234567890123})"), std::string::npos);
     EXPECT_EQ(http.body.find("\"temperature\":1"), std::string::npos);
     EXPECT_EQ(http.headers.get_all("authorization").size(), 1U);
     EXPECT_EQ(http.headers.get("authorization"), "Token t");
