@@ -1,6 +1,9 @@
 #include <llmproc/json.hpp>
 #include <llmproc/llmproc.hpp>
+#include <llmproc/testing/anthropic.hpp>
+#include <llmproc/testing/gemini.hpp>
 #include <llmproc/testing/openai.hpp>
+#include <llmproc/testing/openai_responses.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 #include "support/described_types.hpp"
 #include "support/test_program.hpp"
@@ -34,12 +37,6 @@ struct Protocol {
     std::function<Reply(const std::string& text)> answer;
 };
 
-Reply filled(const std::string& body, const std::string& text) {
-    std::string filled = body;
-    const std::string place = "$TEXT";
-    return Reply::json(filled.replace(filled.find(place), place.size(), dump_json(Json(text))));
-}
-
 std::vector<Protocol> protocols() {
     return {
         {"openai_chat",
@@ -49,38 +46,15 @@ std::vector<Protocol> protocols() {
         {"openai_responses",
          "/v1",
          "/text/format/schema",
-         [](const std::string& text) {
-             return filled(
-                 R"({"id":"resp_1","object":"response","status":"completed","model":"m",)"
-                 R"("output":[{"type":"message","id":"msg_1","role":"assistant",)"
-                 R"("status":"completed","content":[{"type":"output_text","text":$TEXT,)"
-                 R"("annotations":[]}]}],"usage":{"input_tokens":10,"output_tokens":5,)"
-                 R"("total_tokens":15}})",
-                 text
-             );
-         }},
+         [](const std::string& text) { return openai_responses_reply(text); }},
         {"anthropic",
          "",
          "/output_config/format/schema",
-         [](const std::string& text) {
-             return filled(
-                 R"({"id":"msg_1","type":"message","role":"assistant","model":"m",)"
-                 R"("content":[{"type":"text","text":$TEXT}],"stop_reason":"end_turn",)"
-                 R"("usage":{"input_tokens":10,"output_tokens":5}})",
-                 text
-             );
-         }},
+         [](const std::string& text) { return anthropic_reply(text); }},
         {"gemini",
          "/v1beta",
          "/generationConfig/responseJsonSchema",
-         [](const std::string& text) {
-             return filled(
-                 R"({"candidates":[{"content":{"parts":[{"text":$TEXT}],"role":"model"},)"
-                 R"("finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":10,)"
-                 R"("candidatesTokenCount":5,"totalTokenCount":15}})",
-                 text
-             );
-         }},
+         [](const std::string& text) { return gemini_reply(text); }},
     };
 }
 
@@ -228,9 +202,8 @@ TEST_F(TypedRunTest, ToolCallsAreNoValue) {
 }
 
 TEST_F(TypedRunTest, AModelWithoutStructuredOutputIsToldInWords) {
-    const Protocol anthropic = protocols().at(2);
-    server_.push(anthropic.answer("Of course:\n```json\n{\"value\": \"rain\"}\n```"));
-    server_.push(anthropic.answer("Gladly."));
+    server_.push(anthropic_reply("Of course:\n```json\n{\"value\": \"rain\"}\n```"));
+    server_.push(anthropic_reply("Gladly."));
     const auto program = LLMProgram::from_toml_string(
         "[model]\nname = \"claude-3-opus\"\nprovider = \"anthropic\"\nbase_url = \"" +
             server_.url() + "\"\napi_key_env = \"\"\n[prompt]\nsystem = \"Be exact.\"\n" +
@@ -247,6 +220,27 @@ TEST_F(TypedRunTest, AModelWithoutStructuredOutputIsToldInWords) {
     EXPECT_NE(system.find("cloudy"), std::string::npos) << system;
     // Only that request has it.
     EXPECT_EQ(server_.requests().at(1).body.find("JSON Schema"), std::string::npos);
+}
+
+TEST_F(TypedRunTest, EachModelOfAFallbackIsAskedInItsOwnWay) {
+    server_.push(openai_error_reply(503, "no capacity", "overloaded"));
+    server_.push(anthropic_reply(R"({"value":"rain"})"));
+    const auto program = LLMProgram::from_toml_string(
+        program_text(server_) +
+            "[[model.fallback]]\nname = \"claude-3-opus\"\nprovider = \"anthropic\"\n"
+            "base_url = \"" +
+            server_.url() + "\"\napi_key_env = \"\"\n",
+        "test.toml"
+    );
+    SyncLLMProcess process = program.start_sync();
+    const auto typed = process.run_typed<Sky>("Sky?");
+    EXPECT_EQ(typed.value, Sky::rain);
+    EXPECT_EQ(typed.result.provider(), "anthropic");
+    EXPECT_EQ(typed.result.fallbacks().size(), 1U);
+    EXPECT_TRUE(parse_json(server_.requests().at(0).body).contains("response_format"));
+    const Json second = parse_json(server_.requests().at(1).body);
+    EXPECT_FALSE(second.contains("output_config"));
+    EXPECT_NE(second.at("system").dump().find("cloudy"), std::string::npos);
 }
 
 TEST_F(TypedRunTest, AMessageMayAskToo) {
