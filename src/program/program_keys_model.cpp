@@ -68,7 +68,7 @@ void set_thinking(ProgramDraft& draft, const ConfigField& field) {
         return;
     }
     if (!std::holds_alternative<std::string>(field.value().data)) {
-        field.fail_type("\"off\", \"adaptive\" or a number of tokens");
+        field.fail_type(R"("off", "adaptive" or a number of tokens)");
     }
     thinking = Thinking(
         field.one_of({"off", "adaptive"}) == 0 ? Thinking::Mode::off : Thinking::Mode::adaptive
