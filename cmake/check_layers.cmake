@@ -28,7 +28,7 @@ set(public_core
     call_metrics context_map detail/type_node detail/type_of error export json json_fwd log observer
     otel raw_json run_options secret timeouts typed usage version
 )
-set(public_model chat message stream_event)
+set(public_model chat cost message stream_event)
 set(public_wire http_message)
 set(public_async asio_fwd)
 set(public_net stats)

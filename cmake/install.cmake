@@ -77,6 +77,11 @@ install(
     COMPONENT llmproc
 )
 install(
+    FILES "${PROJECT_SOURCE_DIR}/src/program/prices.toml"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/llmproc"
+    COMPONENT llmproc
+)
+install(
     FILES "${PROJECT_SOURCE_DIR}/LICENSE"
     DESTINATION "${CMAKE_INSTALL_DOCDIR}"
     COMPONENT llmproc

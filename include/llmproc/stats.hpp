@@ -4,8 +4,10 @@
 
 #include <llmproc/asio_fwd.hpp>
 #include <llmproc/export.hpp>
+#include <llmproc/usage.hpp>
 
 #include <cstdint>
+#include <optional>
 
 namespace llmproc {
 
@@ -23,6 +25,10 @@ struct ProcessStats {
     std::uint64_t retries = 0;               ///< Attempts after the first.
     std::uint64_t redirects = 0;             ///< Redirects followed.
     std::uint64_t fallbacks = 0;             ///< Times that the next model was asked instead.
+    Usage usage;                             ///< Of all answers, and of failures that reported it.
+    std::optional<Cost> cost;                ///< Of what has a known price; none = nothing has.
+    std::uint64_t unpriced = 0;              ///< Answers whose price or usage is not known.
+    std::uint64_t tool_calls = 0;            ///< Tool calls that the model asked for.
 };
 
 /// The connections of one `io_context`, shared by all processes on it.

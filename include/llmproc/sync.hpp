@@ -5,6 +5,7 @@
 #include <llmproc/call_metrics.hpp>
 #include <llmproc/chat.hpp>
 #include <llmproc/context_map.hpp>
+#include <llmproc/cost.hpp>
 #include <llmproc/error.hpp>
 #include <llmproc/log.hpp>
 #include <llmproc/message.hpp>

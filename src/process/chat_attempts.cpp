@@ -1,5 +1,6 @@
 #include "process/chat_attempts.hpp"
 
+#include "process/token_estimate.hpp"
 #include "providers/stream_driver.hpp"
 #include "wire/rate_limit_headers.hpp"
 #include "wire/retry_policy.hpp"
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace llmproc {
 
@@ -71,8 +73,7 @@ StreamEvents events_of(const ChatReply& reply) {
 
 /// What a request may use of a provider's token budget: most count the answer's limit too.
 std::int64_t estimated_tokens(const HttpRequest& request, const SamplingParams& params) {
-    constexpr std::size_t bytes_per_token = 4;
-    return static_cast<std::int64_t>(request.body.size() / bytes_per_token) +
+    return static_cast<std::int64_t>(request.body.size()) / bytes_per_token +
            params.max_tokens.value_or(0);
 }
 
@@ -206,8 +207,10 @@ asio::awaitable<void> StreamedReply::read_events(net::HttpExchange& exchange) {
             names.restore(event);
             builder.add(event);
         }
+        // Also for a consumer who leaves: what was reported is spent.
+        note_usage(driver.decoder().usage());
         if (failure) {
-            note_partial(builder, driver.decoder().usage());
+            note().partial_text = builder.text();
         }
         if (!events.empty()) {
             sink_.note_delivery();
@@ -221,13 +224,25 @@ asio::awaitable<void> StreamedReply::read_events(net::HttpExchange& exchange) {
     driver.decoder().complete(reply);
     reply.request_id = note().request_id;
     names.restore(reply.message);
+    note().partial_usage.reset();
 }
 
-void StreamedReply::note_partial(const ReplyBuilder& builder, const Usage& usage) {
-    note().partial_text = builder.text();
+void StreamedReply::note_usage(const Usage& usage) {
     if (usage.reported) {
         note().partial_usage = usage;
     }
+}
+
+bool has_no_counting(const Endpoint& endpoint, std::optional<int> status) {
+    constexpr int not_found = 404;
+    constexpr int method_not_allowed = 405;
+    constexpr int not_implemented = 501;
+    if (status != not_found && status != method_not_allowed && status != not_implemented) {
+        return false;
+    }
+    const ProviderProfile* const profile = find_profile(endpoint.provider);
+    return profile == nullptr || profile->base_url.empty() ||
+           wire::Url::parse(profile->base_url).host() != wire::Url::parse(endpoint.base_url).host();
 }
 
 asio::awaitable<void> CountedTokens::perform() {
@@ -236,8 +251,19 @@ asio::awaitable<void> CountedTokens::perform() {
         net::RatePermit granted = co_await admitted(request_);
         permit = std::move(granted);
     }
-    const HttpResponse response = co_await fetch(request_);
-    count = codec().decode_count_tokens(response);
+    std::optional<HttpResponse> response;
+    try {
+        HttpResponse whole_answer = co_await fetch(request_);
+        response.emplace(std::move(whole_answer));
+    } catch (const LLMError& error) {
+        if (!has_no_counting(endpoint(), error.diagnostics().status)) {
+            throw;
+        }
+    }
+    count.reset();
+    if (response) {
+        count = codec().decode_count_tokens(*response);
+    }
 }
 
 }  // namespace llmproc

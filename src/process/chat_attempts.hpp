@@ -12,12 +12,14 @@
 #include "process/process_settings.hpp"
 #include "process/reply_sink.hpp"
 #include "process/retry_loop.hpp"
+#include "process/spending.hpp"
 #include "providers/tool_names.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace llmproc {
@@ -36,14 +38,26 @@ struct ChatTransport {
 /// Lifetime: the arguments must outlive it.
 class ChatAttempt : public Attempt {
 public:
-    ChatAttempt(ChatTransport& transport, async::CallContext& call, Diagnostics& note)
+    /// `exchange` is told what failed attempts have used; null = they use nothing.
+    ChatAttempt(
+        ChatTransport& transport,
+        async::CallContext& call,
+        Diagnostics& note,
+        Exchange* exchange
+    )
         : transport_(transport),
           call_(call),
-          note_(note) {}
+          note_(note),
+          exchange_(exchange) {}
 
     /// Who declines that a lost connection's request is sent anew means retries as well.
     bool repeatable(Errc code) const noexcept override {
         return code != Errc::connection_lost || transport_.settings->connection.resend_on_stale;
+    }
+    void failed_after(const Usage& usage) noexcept override {
+        if (exchange_ != nullptr) {
+            exchange_->failed(usage);
+        }
     }
 
     /// Calls get the names that the request's tools have; the wire's may differ.
@@ -61,6 +75,7 @@ protected:
         return transport_.settings->connection.max_body_bytes;
     }
     const Codec& codec() const noexcept { return *transport_.settings->codec; }
+    const Endpoint& endpoint() const noexcept { return transport_.settings->endpoint; }
     async::CallContext& call() const noexcept { return call_; }
     Diagnostics& note() const noexcept { return note_; }
 
@@ -70,6 +85,7 @@ private:
     ChatTransport& transport_;
     async::CallContext& call_;
     Diagnostics& note_;
+    Exchange* exchange_;
 };
 
 /// The answer as a whole.
@@ -79,9 +95,10 @@ public:
         ChatTransport& transport,
         async::CallContext& call,
         Diagnostics& note,
+        Exchange& exchange,
         HttpRequest request
     )
-        : ChatAttempt(transport, call, note),
+        : ChatAttempt(transport, call, note, &exchange),
           request_(std::move(request)) {}
 
     boost::asio::awaitable<void> perform() override;
@@ -99,10 +116,11 @@ public:
         ChatTransport& transport,
         async::CallContext& call,
         Diagnostics& note,
+        Exchange& exchange,
         HttpRequest request,
         ReplySink& sink
     )
-        : ChatAttempt(transport, call, note),
+        : ChatAttempt(transport, call, note, &exchange),
           request_(std::move(request)),
           sink_(sink) {}
 
@@ -113,11 +131,16 @@ public:
 
 private:
     boost::asio::awaitable<void> read_events(net::HttpExchange& exchange);
-    void note_partial(const ReplyBuilder& builder, const Usage& usage);
+    void note_usage(const Usage& usage);
 
     HttpRequest request_;
     ReplySink& sink_;
 };
+
+/// Whether this answer to a request for a count says that the server cannot count: compatible
+/// servers speak a protocol without all of its endpoints. A vendor's own has them, so that there
+/// it means something else, for example that the model is unknown.
+bool has_no_counting(const Endpoint& endpoint, std::optional<int> status);
 
 /// The answer of the counting endpoint.
 class CountedTokens final : public ChatAttempt {
@@ -128,12 +151,12 @@ public:
         Diagnostics& note,
         const HttpRequest& request
     )
-        : ChatAttempt(transport, call, note),
+        : ChatAttempt(transport, call, note, nullptr),
           request_(request) {}
 
     boost::asio::awaitable<void> perform() override;
 
-    TokenCount count;
+    std::optional<TokenCount> count;  ///< None = the server has no such endpoint.
 
 private:
     const HttpRequest& request_;

@@ -2,9 +2,11 @@
 
 #include "process/chat_attempts.hpp"
 #include "process/schema_instruction.hpp"
+#include "process/token_estimate.hpp"
 
 #include <boost/asio/error.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -34,6 +36,20 @@ Diagnostics merged(Diagnostics diagnostics, const Diagnostics& note) {
     fill(diagnostics.attempts, note.attempts);
     fill(diagnostics.stage, note.stage);
     return diagnostics;
+}
+
+ExchangePlan plan_of(
+    const ChatTransport& transport,
+    const ChatRequest& request,
+    const HttpRequest& encoded
+) {
+    const Endpoint& endpoint = transport.settings->endpoint;
+    ExchangePlan plan;
+    plan.provider = endpoint.provider;
+    plan.model = request.model.empty() ? endpoint.model : request.model;
+    plan.input_tokens = static_cast<std::int64_t>(encoded.body.size()) / bytes_per_token;
+    plan.max_tokens = request.params.max_tokens;
+    return plan;
 }
 
 }  // namespace
@@ -76,33 +92,39 @@ HttpRequest ChatClient::encode(const ChatRequest& request, bool stream, EncodeCa
 asio::awaitable<ChatReply> ChatClient::send(
     async::CallContext& call,
     const wire::RetryPolicy& policy,
+    RunSpending& account,
     const ChatRequest& request,
     EncodeCache& cache,
     Diagnostics& note
 ) {
     HttpRequest encoded = encode(request, false, cache);
-    WholeReply attempt(transport_, call, note, std::move(encoded));
+    Exchange exchange(account, plan_of(transport_, request, encoded));
+    WholeReply attempt(transport_, call, note, exchange, std::move(encoded));
     attempt.names = providers::ToolNames(request.tools);
     co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
+    exchange.succeeded(attempt.reply);
     co_return std::move(attempt.reply);
 }
 
 asio::awaitable<ChatReply> ChatClient::stream(
     async::CallContext& call,
     const wire::RetryPolicy& policy,
+    RunSpending& account,
     const ChatRequest& request,
     EncodeCache& cache,
     ReplySink& sink,
     Diagnostics& note
 ) {
     HttpRequest encoded = encode(request, true, cache);
-    StreamedReply attempt(transport_, call, note, std::move(encoded), sink);
+    Exchange exchange(account, plan_of(transport_, request, encoded));
+    StreamedReply attempt(transport_, call, note, exchange, std::move(encoded), sink);
     attempt.names = providers::ToolNames(request.tools);
     co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
+    exchange.succeeded(attempt.reply);
     co_return std::move(attempt.reply);
 }
 
-asio::awaitable<TokenCount> ChatClient::count_tokens(
+asio::awaitable<std::optional<TokenCount>> ChatClient::count_tokens(
     async::CallContext& call,
     const wire::RetryPolicy& policy,
     const HttpRequest& request,

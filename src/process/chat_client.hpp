@@ -9,10 +9,12 @@
 #include "process/process_settings.hpp"
 #include "process/reply_sink.hpp"
 #include "process/retry_loop.hpp"
+#include "process/spending.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,9 +31,11 @@ public:
     std::string rate_limit_group() const;
 
     /// `note` collects what is known for the error's diagnostics, on success and failure alike.
+    /// `account` may refuse the exchange (Errc::budget_exhausted), and learns what it used.
     boost::asio::awaitable<ChatReply> send(
         async::CallContext& call,
         const wire::RetryPolicy& policy,
+        RunSpending& account,
         const ChatRequest& request,
         EncodeCache& cache,
         Diagnostics& note
@@ -39,13 +43,14 @@ public:
     boost::asio::awaitable<ChatReply> stream(
         async::CallContext& call,
         const wire::RetryPolicy& policy,
+        RunSpending& account,
         const ChatRequest& request,
         EncodeCache& cache,
         ReplySink& sink,
         Diagnostics& note
     );
-    /// By the provider's endpoint. Precondition: `counts_tokens()`.
-    boost::asio::awaitable<TokenCount> count_tokens(
+    /// By the provider's endpoint; none = this server has none.
+    boost::asio::awaitable<std::optional<TokenCount>> count_tokens(
         async::CallContext& call,
         const wire::RetryPolicy& policy,
         const HttpRequest& request,

@@ -9,6 +9,7 @@
 #include "process/chat_client.hpp"
 #include "process/process_settings.hpp"
 #include "process/reply_sink.hpp"
+#include "process/spending.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -27,16 +28,19 @@ struct ModelExchange {
     ModelExchange(
         async::CallContext& own_call,
         const wire::RetryPolicy& own_policy,
+        RunSpending& own_account,
         Diagnostics& own_note,
         ReplySink* own_sink = nullptr
     )
         : call(own_call),
           policy(own_policy),
+          account(own_account),
           note(own_note),
           sink(own_sink) {}
 
     async::CallContext& call;
     const wire::RetryPolicy& policy;
+    RunSpending& account;             ///< Each model that is asked is an exchange of its own.
     Diagnostics& note;                ///< Of the model that is asked; its attempts are all models'.
     ReplySink* sink;                  ///< Takes a streamed answer; null = the answer as a whole.
     bool keep_encoded = true;         ///< The messages come again with the next question.

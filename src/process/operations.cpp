@@ -3,6 +3,7 @@
 #include "async/spawn.hpp"
 #include "core/made_error.hpp"
 #include "process/call_report.hpp"
+#include "process/count_tokens.hpp"
 #include "process/failure_count.hpp"
 
 #include <boost/asio/post.hpp>
@@ -22,12 +23,13 @@ std::chrono::milliseconds since(Clock::time_point begin) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
 }
 
-RunRecord record_of(const ChatReply& reply, const Diagnostics& note, Clock::time_point begin) {
+RunRecord record_of(const SpendingTotals& spent, const Diagnostics& note, Clock::time_point begin) {
     RunRecord record;
     record.provider = note.provider;
     record.model = note.model;
-    record.usage = reply.usage;
-    record.api_calls = 1;
+    record.usage = spent.usage;
+    record.cost = spent.complete_cost();
+    record.api_calls = static_cast<int>(spent.exchanges);
     record.attempts = note.attempts;
     record.duration = since(begin);
     return record;
@@ -67,7 +69,7 @@ asio::awaitable<void> run_body(
     for (bool accepted = false; !accepted;) {
         request.params = own_params;
         outcome->note = core.chat().describe(request);
-        ModelExchange exchange(call->context(), call->retry(), outcome->note);
+        ModelExchange exchange(call->context(), call->retry(), call->spending(), outcome->note);
         ChatReply answer = co_await core.models().ask(exchange, request);
         reply = std::move(answer);
         failed.insert(failed.end(), exchange.failed.begin(), exchange.failed.end());
@@ -75,7 +77,7 @@ asio::awaitable<void> run_body(
     }
     core.commit(message, reply);
     failure.succeeded();
-    RunRecord record = record_of(reply, outcome->note, begin);
+    RunRecord record = record_of(call->spending().totals(), outcome->note, begin);
     record.fallbacks = std::move(failed);
     if (typed) {
         typed->add_earlier(record);
@@ -90,7 +92,7 @@ asio::awaitable<void> complete_body(
 ) {
     ProcessCore& core = call->core();
     outcome->note = core.chat().describe(*request);
-    ModelExchange exchange(call->context(), call->retry(), outcome->note);
+    ModelExchange exchange(call->context(), call->retry(), call->spending(), outcome->note);
     exchange.keep_encoded = false;
     ChatReply reply = co_await core.models().ask(exchange, *request);
     outcome->value.emplace(std::move(reply));
@@ -100,20 +102,7 @@ asio::awaitable<void> count_body(
     std::shared_ptr<ActiveCall> call,
     std::shared_ptr<Outcome<TokenCount>> outcome
 ) {
-    ProcessCore& core = call->core();
-    // Nothing below need wait, so a stop or a limit that is over shows only here.
-    call->context().enter(Stage::none);
-    ChatRequest request = core.request_with(nullptr);
-    request.params.fill_from(core.settings().params);
-    outcome->note = core.chat().describe(request);
-    const std::optional<HttpRequest> encoded =
-        core.settings().codec->encode_count_tokens(request, core.settings().endpoint);
-    if (!encoded) {
-        outcome->value.emplace(core.estimate_tokens());
-        co_return;
-    }
-    const TokenCount count =
-        co_await core.chat().count_tokens(call->context(), call->retry(), *encoded, outcome->note);
+    const TokenCount count = co_await count_conversation(*call, outcome->note);
     outcome->value.emplace(count);
 }
 
@@ -174,11 +163,11 @@ asio::awaitable<RunResult> stream_turn(
     core.set_open_stream(state);
     ChatRequest request = core.request_with(message);
     state->note = core.chat().describe(request);
-    ModelExchange exchange(call.context(), call.retry(), state->note, state.get());
+    ModelExchange exchange(call.context(), call.retry(), call.spending(), state->note, state.get());
     ChatReply reply = co_await core.models().ask(exchange, request);
     co_await state->drained();
     core.commit(message, reply);
-    RunRecord record = record_of(reply, state->note, begin);
+    RunRecord record = record_of(call.spending().totals(), state->note, begin);
     record.fallbacks = std::move(exchange.failed);
     co_return RunResult(std::move(reply), std::move(record));
 }

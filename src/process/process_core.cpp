@@ -24,7 +24,8 @@ ActiveCall::ActiveCall(
 )
     : core_(std::move(core)),
       context_(std::move(context)),
-      retry_(core_->settings().retry) {
+      retry_(core_->settings().retry),
+      spending_(core_->spending()) {
     retry_.max_attempts = options.max_attempts().value_or(retry_.max_attempts);
     core_->enter(context_);
     if (options.stop_token().stop_possible()) {
@@ -71,6 +72,7 @@ ProcessCore::ProcessCore(
 )
     : settings_(std::move(settings)),
       models_(settings_),
+      spending_(std::shared_ptr<const SpendingSettings>(settings_, &settings_->spending)),
       strand_(strand_on(executor)) {}
 
 ProcessCore::~ProcessCore() = default;
@@ -295,6 +297,11 @@ ProcessStats ProcessCore::stats() const {
     check_own();
     ProcessStats stats;
     models_.add_counters(stats);
+    const SpendingTotals spent = spending_.totals();
+    stats.usage = spent.usage;
+    stats.cost = spent.cost;
+    stats.unpriced = spent.unpriced;
+    stats.tool_calls = spent.tool_calls;
     const std::lock_guard lock(mutex_);
     stats.runs = runs_;
     stats.failed_runs = failed_runs_;

@@ -12,6 +12,7 @@
 #include "net/context_service.hpp"
 #include "process/model_router.hpp"
 #include "process/process_settings.hpp"
+#include "process/spending.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -43,6 +44,8 @@ public:
     ~ActiveCall();
 
     ProcessCore& core() const noexcept { return *core_; }
+    /// What this call has used of the limits.
+    RunSpending& spending() noexcept { return spending_; }
     async::CallContext& context() const noexcept { return *context_; }
     const wire::RetryPolicy& retry() const noexcept { return retry_; }
 
@@ -55,6 +58,7 @@ private:
     std::shared_ptr<ProcessCore> core_;
     std::shared_ptr<async::CallContext> context_;
     wire::RetryPolicy retry_;
+    RunSpending spending_;
     std::optional<std::stop_callback<Stop>> stop_;
 };
 
@@ -113,6 +117,10 @@ public:
     ModelRouter& models() noexcept { return models_; }
     /// The program's own model.
     ChatClient& chat() noexcept { return models_.own(); }
+    Spending& spending() noexcept { return spending_; }
+    /// Whether the server is known to have no endpoint that counts tokens.
+    bool counts_nothing() const noexcept { return counts_nothing_; }
+    void remember_counts_nothing() noexcept { counts_nothing_ = true; }
     /// The next request of the conversation with `message` at its end, without the parameters of
     /// the program.
     ChatRequest request_with(const std::shared_ptr<const Message>& message) const;
@@ -154,7 +162,9 @@ private:
     const std::shared_ptr<const ProcessSettings> settings_;
     std::shared_ptr<net::ConnectionPool> pool_;  ///< Of the context; for a child that closes it.
     ModelRouter models_;
+    Spending spending_;
     async::FifoLock slot_;
+    bool counts_nothing_ = false;
 
     mutable std::mutex mutex_;
     boost::asio::any_io_executor strand_;

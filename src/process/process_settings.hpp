@@ -8,6 +8,7 @@
 #include <llmproc/timeouts.hpp>
 #include "net/net_settings.hpp"
 #include "net/resolver.hpp"
+#include "process/spending.hpp"
 #include "wire/retry_policy.hpp"
 
 #include <memory>
@@ -25,6 +26,7 @@ struct ProcessSettings {
     net::RateLimitSettings rate_limit;
     Timeouts timeouts = Timeouts::defaults();
     wire::RetryPolicy retry;
+    SpendingSettings spending;
     std::shared_ptr<Observer> observer;       ///< Null = nobody listens.
     std::shared_ptr<net::Resolver> resolver;  ///< Null = the system's.
     /// Models to ask when this one fails, in order. Of each of them codec, endpoint, parameters,

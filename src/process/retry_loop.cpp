@@ -97,6 +97,23 @@ std::chrono::microseconds delay_after(
     return decision.delay;
 }
 
+/// What a failed attempt has cost is spent, whether or not another follows.
+void account_for(Attempt& attempt, const std::exception_ptr& error, const Diagnostics& note) {
+    std::optional<Usage> usage = note.partial_usage;
+    try {
+        std::rethrow_exception(error);
+    } catch (const LLMError& known) {
+        if (known.diagnostics().partial_usage) {
+            usage = known.diagnostics().partial_usage;
+        }
+    } catch (...) {
+        // It knows of no usage.
+    }
+    if (usage) {
+        attempt.failed_after(*usage);
+    }
+}
+
 void forget_last_attempt(Diagnostics& note) {
     note.status.reset();
     note.request_id.clear();
@@ -167,6 +184,7 @@ asio::awaitable<void> perform_with_retries(
             call.end_attempt();
             co_return;
         }
+        account_for(attempt, error, note);
         if (!call.recover()) {
             std::rethrow_exception(error);
         }

@@ -4,6 +4,7 @@
 
 #include <llmproc/error.hpp>
 #include <llmproc/http_message.hpp>
+#include <llmproc/usage.hpp>
 #include "async/call_context.hpp"
 #include "wire/retry_policy.hpp"
 
@@ -30,6 +31,8 @@ public:
     virtual bool delivered() const noexcept { return false; }
     /// Whether a failure of this kind may be repeated at all.
     virtual bool repeatable(Errc /*code*/) const noexcept { return true; }
+    /// An attempt has failed after the provider had reported this usage.
+    virtual void failed_after(const Usage& /*usage*/) noexcept {}
 
     /// The header of the last answer that was no success.
     Headers refusal;

@@ -1,3 +1,5 @@
+#include "process/token_estimate.hpp"
+
 #include "process/process_core.hpp"
 
 #include <cstddef>
@@ -8,8 +10,7 @@ namespace llmproc {
 
 namespace {
 
-/// Most tokenizers need one token for about four bytes of English text; each message has a frame.
-constexpr std::int64_t bytes_per_token = 4;
+/// The frame that each message has.
 constexpr std::int64_t tokens_per_message = 4;
 
 std::int64_t estimate(const Message& message) {

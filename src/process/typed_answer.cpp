@@ -93,8 +93,6 @@ bool TypedRun::accepts(const ChatReply& reply, const Diagnostics& note, ChatRequ
 }
 
 void TypedRun::add_earlier(RunRecord& record) const {
-    record.usage += earlier_.usage;
-    record.api_calls += earlier_.api_calls;
     record.attempts += earlier_.attempts;
 }
 

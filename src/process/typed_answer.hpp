@@ -27,7 +27,7 @@ public:
     /// Throws LLMError{invalid_answer}, with the answer's text, once nothing more may be asked; of
     /// answers that are cut off, refused, or wait for tools, at once.
     bool accepts(const ChatReply& reply, const Diagnostics& note, ChatRequest& request);
-    /// Adds the exchanges before the last one, which `record` is of.
+    /// Adds the attempts of the exchanges before the last one; `record` has all of their usage.
     void add_earlier(RunRecord& record) const;
     /// Precondition: an answer was accepted; called once.
     detail::TypedAnswer finish(RunResult result);

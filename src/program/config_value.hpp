@@ -21,8 +21,10 @@ struct ConfigValue;
 using ConfigArray = std::vector<ConfigValue>;
 using ConfigTable = std::vector<ConfigMember>;
 
-/// A date or a time; nothing here has a use for its value.
-struct ConfigDate {};
+/// A date or a time.
+struct ConfigDate {
+    std::string day;  ///< "2026-11-21"; empty if it is more or less than a day.
+};
 
 struct ConfigValue {
     using Data =

@@ -5,6 +5,7 @@
 #include "process/process_settings.hpp"
 #include "process/start.hpp"
 #include "program/api_key.hpp"
+#include "program/price_file.hpp"
 #include "program/program_file.hpp"
 #include "program/program_settings.hpp"
 
@@ -105,6 +106,8 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
     settings->system_prompt = program.system_prompt;
     settings->timeouts = program.timeouts;
     settings->retry = program.retry;
+    settings->spending = program.spending;
+    settings->spending.prices = prices_of(program);
     settings->observer = program.observer;
     for (std::size_t i = 0; i < program.fallbacks.size(); ++i) {
         settings->fallbacks.push_back(std::make_shared<const ProcessSettings>(

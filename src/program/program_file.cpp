@@ -4,6 +4,7 @@
 #include "program/config_field.hpp"
 #include "program/file_text.hpp"
 #include "program/key_suggestion.hpp"
+#include "program/price_file.hpp"
 #include "program/program_schema.hpp"
 #include "program/toml_reader.hpp"
 #include "wire/proxy_rules.hpp"
@@ -83,6 +84,7 @@ public:
         check_trust();
         check_proxy();
         check_delays();
+        check_cost_limits(draft_);
     }
 
 private:

@@ -1,8 +1,11 @@
 #include "program/program_keys.hpp"
 
+#include "program/price_file.hpp"
+
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <memory>
 #include <utility>
 
 namespace llmproc {
@@ -108,6 +111,18 @@ void check_fallbacks(ProgramDraft& /*draft*/, const ConfigField& field) {
     }
 }
 
+void set_prices_file(ProgramDraft& draft, const ConfigField& field) {
+    if (draft.is_fallback) {
+        throw ConfigError(
+            field.key_place(),
+            "the whole program has one table of prices; move this key to [model]"
+        );
+    }
+    draft.settings.spending.prices = std::make_shared<const PriceTable>(
+        read_prices(field.file_text(), field.path().string())
+    );
+}
+
 std::vector<KeyRow> model_rows() {
     return {
         {"model.name", {}, [](auto& d, const auto& f) { d.settings.model = f.line(); }, {}},
@@ -128,6 +143,7 @@ std::vector<KeyRow> model_rows() {
          {}},
         {"model.fallback", {}, check_fallbacks, {}},
         {"model.rules", {}, set_model_rules, {}},
+        {"model.prices_file", {}, set_prices_file, {}},
         {"model.max_iterations", {}, nullptr, {}},
         {"model.project_id", {}, nullptr, {}},
         {"model.region", {}, nullptr, {}},
@@ -207,7 +223,7 @@ std::vector<KeyRow> parameter_rows() {
 }
 
 std::vector<KeyRow> later_rows() {
-    constexpr std::array<std::string_view, 4> keys{"limits", "mcp", "plugins", "demo"};
+    constexpr std::array<std::string_view, 3> keys{"mcp", "plugins", "demo"};
     std::vector<KeyRow> rows;
     rows.reserve(keys.size());
     for (const std::string_view key : keys) {
@@ -238,6 +254,7 @@ const std::vector<KeyRow>& key_rows() {
               retry_rows,
               rate_limit_rows,
               tool_rows,
+              spending_rows,
               later_rows}) {
             const std::vector<KeyRow> some = part();
             rows.insert(rows.end(), some.begin(), some.end());

@@ -16,6 +16,7 @@ constexpr std::int64_t no_upper_limit = std::numeric_limits<std::int64_t>::max()
 std::vector<KeyRow> connection_rows();
 std::vector<KeyRow> retry_rows();
 std::vector<KeyRow> rate_limit_rows();
+std::vector<KeyRow> spending_rows();
 
 std::vector<KeyRow> tool_rows();
 

@@ -212,7 +212,8 @@ ConfigTable with_inherited(const ConfigTable& fallback, const ConfigTable& model
     const bool own_key = has_any(fallback, {"base_url", "api_key", "api_key_env", "api_key_file"});
     for (const ConfigMember& member : model) {
         const bool of_the_model = member.key == "name" || member.key == "fallback" ||
-                                  member.key == "rules" || member.key == "deployment";
+                                  member.key == "prices_file" || member.key == "rules" ||
+                                  member.key == "deployment";
         const bool replaced = find_member(fallback, member.key) != nullptr ||
                               (own_key && is_key_source(member.key));
         if (!of_the_model && !replaced) {

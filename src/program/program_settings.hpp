@@ -9,6 +9,7 @@
 #include <llmproc/timeouts.hpp>
 #include "core/last_made.hpp"
 #include "net/net_settings.hpp"
+#include "process/spending.hpp"
 #include "wire/retry_policy.hpp"
 
 #include <functional>
@@ -47,6 +48,7 @@ struct ProgramSettings {
     net::RateLimitSettings rate_limit;
     Timeouts timeouts = Timeouts::defaults();
     wire::RetryPolicy retry;
+    SpendingSettings spending;           ///< Without a table of prices: the built-in one.
     std::shared_ptr<Observer> observer;  ///< Set by `LLMProgram::with_observer`.
     LastMade<ProcessSettings> started;   ///< What its processes share while the key is the same.
     /// The models of [[model.fallback]], in order: each with its own profile, model, base_url, key,

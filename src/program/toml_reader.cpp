@@ -5,8 +5,10 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <utility>
 
 namespace llmproc {
@@ -94,6 +96,19 @@ ConfigPosition position_of(const toml::source_region& source) {
     return ConfigPosition{source.begin.line, source.begin.column};
 }
 
+std::string day_text(const toml::date& date) {
+    std::array<char, 16> text{};
+    const int length = std::snprintf(
+        text.data(),
+        text.size(),
+        "%04u-%02u-%02u",
+        static_cast<unsigned>(date.year),
+        static_cast<unsigned>(date.month),
+        static_cast<unsigned>(date.day)
+    );
+    return {text.data(), static_cast<std::size_t>(length)};
+}
+
 class Converter {
 public:
     explicit Converter(const std::string& name) : name_(name) {}
@@ -135,7 +150,8 @@ private:
         } else if (const auto* const boolean = node.as_boolean()) {
             result.data = boolean->get();
         } else {
-            result.data = ConfigDate();
+            const auto* const date = node.as_date();
+            result.data = ConfigDate{date != nullptr ? day_text(date->get()) : std::string()};
         }
         return result;
     }

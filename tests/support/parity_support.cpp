@@ -209,7 +209,8 @@ std::string describe(const ChatReply& reply) {
 std::string describe(const RunResult& result) {
     std::ostringstream out;
     out << describe(result.reply()) << "\ntext " << result.text() << "\napi_calls "
-        << result.api_calls() << "\ntool_calls";
+        << result.api_calls() << " usage " << result.usage().total_tokens << " cost "
+        << result.cost().value_or(Cost{-1}).usd << "\ntool_calls";
     for (const ToolCallBlock& call : result.tool_calls()) {
         out << ' ' << call.id << ':' << call.name << call.arguments;
     }
@@ -234,7 +235,9 @@ std::string describe(const ProcessStats& stats) {
     out << "runs " << stats.runs << " failed " << stats.failed_runs << " requests "
         << stats.requests << " opened " << stats.connections_opened << " handshakes "
         << stats.tls_handshakes << " reused " << stats.connections_reused << " replaced "
-        << stats.connections_replaced;
+        << stats.connections_replaced << " usage " << stats.usage.input_tokens << '/'
+        << stats.usage.output_tokens << " cost " << stats.cost.value_or(Cost{-1}).usd
+        << " unpriced " << stats.unpriced << " tool_calls " << stats.tool_calls;
     return out.str();
 }
 

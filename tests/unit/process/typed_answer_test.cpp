@@ -92,13 +92,9 @@ TEST(TypedAnswerTest, AnInvalidOneGoesBackWithItsErrorOnce) {
 
     EXPECT_TRUE(asked.accepts(reply(R"({"latitude":1,"longitude":2})")));
     RunRecord record;
-    record.api_calls = 1;
     record.attempts = 1;
-    record.usage.input_tokens = 20;
     asked.run().add_earlier(record);
-    EXPECT_EQ(record.api_calls, 2);
     EXPECT_EQ(record.attempts, 3);
-    EXPECT_EQ(record.usage.input_tokens, 30);
 }
 
 TEST(TypedAnswerTest, TheSecondInvalidOneIsAnError) {

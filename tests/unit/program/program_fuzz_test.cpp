@@ -40,6 +40,11 @@ max_delay = 1.5
 jitter = "sdk"
 [rate_limit]
 max_in_flight = 3
+[limits.run]
+max_requests = 3
+max_tool_calls = 4
+[limits]
+process = { max_tokens = 5 }
 )";
 
 class Mutator {
