@@ -29,7 +29,8 @@ using testing::Subject;
 /// A dollar for a thousand tokens read, ten for a thousand written.
 const std::string own_prices =
     "as_of = 2026-11-21\n[[price]]\nprovider = \"openai_compatible\"\nmodel = \"test-model\"\n"
-    "input = 1000\noutput = 10000\ncached_input = 100\n";
+    "input = 1000\noutput = 10000\ncached_input = 100\n"
+    "[[price]]\nprovider = \"openai_compatible\"\nmodel = \"cheap\"\ninput = 1\noutput = 1\n";
 
 class SpendingProcessTest : public ::testing::TestWithParam<const char*> {
 protected:
@@ -247,6 +248,34 @@ TEST(SpendingAbandonedTest, AStreamThatIsLeftHasUsedWhatWasReported) {
     EXPECT_EQ(process.stats().usage.input_tokens, 1'000'000);
     EXPECT_NEAR(process.stats().cost.value_or(Cost()).usd, 4.0, 0.001);
     EXPECT_TRUE(process.messages().empty());
+}
+
+TEST_P(SpendingProcessTest, AnAlternateModelCostsItsOwnPrice) {
+    const auto subject = start(program("[[model.fallback]]\nname = \"cheap\"\n"));
+    server.push(openai_error_reply(503, "down"));
+    server.push(openai_chat_reply("ok", OpenAIUsage(1'000'000, 0)));
+    const RunResult run = subject->run("x", std::nullopt);
+    EXPECT_EQ(run.model(), "cheap");
+    EXPECT_EQ(run.api_calls(), 1);
+    EXPECT_EQ(run.cost(), Cost{1});
+    EXPECT_EQ(subject->stats().cost, Cost{1});
+}
+
+TEST_P(SpendingProcessTest, EachModelThatIsAskedIsARequest) {
+    const auto subject = start(
+        program("[[model.fallback]]\nname = \"cheap\"\n[limits.run]\nmax_requests = 1\n")
+    );
+    server.push(openai_error_reply(503, "down"));
+    try {
+        subject->run("x", std::nullopt);
+        FAIL();
+    } catch (const LLMError& error) {
+        EXPECT_EQ(error.errc(), Errc::budget_exhausted) << error.what();
+        EXPECT_NE(error.message().find("limits.run.max_requests = 1"), std::string::npos);
+        EXPECT_NE(error.message().find("down"), std::string::npos) << "what led to it";
+    }
+    EXPECT_EQ(server.requests().size(), 1U);
+    EXPECT_TRUE(subject->messages().empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, SpendingProcessTest, ::testing::Values("sync", "async"));

@@ -67,6 +67,20 @@ TEST(ProgramLimitsTest, ErrorsInTheFileOfPricesNameThatFile) {
     }
 }
 
+TEST(ProgramLimitsTest, EveryModelThatMayBeAskedNeedsAPrice) {
+    const testing::Folder folder;
+    testing::write_file(folder.path() / "mine.toml", prices);
+    const std::string limited = "prices_file = \"mine.toml\"\n[limits.run]\nmax_cost_usd = 1\n";
+    EXPECT_NO_THROW(read(limited, folder.path()));
+    try {
+        read(limited + "[[model.fallback]]\nname = \"other\"\n", folder.path());
+        FAIL();
+    } catch (const ConfigError& error) {
+        EXPECT_EQ(error.key(), "limits.run.max_cost_usd");
+        EXPECT_NE(error.message().find("the price of the model 'other'"), std::string::npos);
+    }
+}
+
 std::vector<BadProgram> bad_limits() {
     return {
         {"flat",
@@ -130,6 +144,12 @@ std::vector<BadProgram> bad_limits() {
          9,
          "limits.process.max_cost_usd",
          "model.prices_file"},
+        {"prices of a fallback",
+         with("[[model.fallback]]\nname = \"o\"\nprices_file = \"p.toml\"\n"),
+         6,
+         1,
+         "model.fallback.prices_file",
+         "move this key to [model]"},
         {"no such file",
          with("prices_file = \"no-such.toml\"\n"),
          4,
