@@ -49,6 +49,10 @@ TEST(ProgramDocumentTest, TheFileWithEverythingIsAccepted) {
     const testing::Folder folder;
     std::filesystem::create_directory(folder.path() / "prompts");
     testing::write_file(folder.path() / "prompts" / "assistant.txt", "Be brief.\n");
+    testing::write_file(
+        folder.path() / "prices.toml",
+        "[[price]]\nprovider = \"openai\"\nmodel = \"gpt-4.1-mini\"\ninput = 1\noutput = 2\n"
+    );
     const ProgramSettings program =
         read_program(toml_in(section("A file with everything")), "p.toml", folder.path());
     EXPECT_EQ(program.model, "gpt-4.1-mini");
@@ -60,6 +64,7 @@ TEST(ProgramDocumentTest, TheFileWithEverythingIsAccepted) {
     EXPECT_EQ(program.connection.proxy.url, "http://proxy.intern.example:3128");
     EXPECT_EQ(program.retry.max_attempts, 5);
     EXPECT_EQ(program.rate_limit.requests_per_minute, 500);
+    EXPECT_EQ(program.spending.process.max_cost_usd, 100);
 }
 
 TEST(ProgramDocumentTest, TheFallbacksAreAccepted) {
