@@ -113,6 +113,18 @@ TEST(ProgramFallbackTest, WhatWasMeantForOneServerIsNotSentToAnother) {
     EXPECT_TRUE(params.extra_headers.empty());
 }
 
+TEST(ProgramFallbackTest, RulesAreThoseOfTheModelItself) {
+    const ProgramSettings program = read(
+        own_server + "[model.rules]\nsampling = false\n[[model.fallback]]\nname = \"n\"\n"
+                     "[[model.fallback]]\nname = \"o\"\n[model.fallback.rules]\n"
+                     "developer_role = true\n"
+    );
+    EXPECT_EQ(program.rules.sampling, false);
+    EXPECT_FALSE(program.fallbacks.at(0).rules.sampling);
+    EXPECT_EQ(program.fallbacks.at(1).rules.developer_role, true);
+    EXPECT_FALSE(program.fallbacks.at(1).rules.sampling);
+}
+
 class BadFallbackTest : public ::testing::TestWithParam<BadProgram> {};
 
 TEST_P(BadFallbackTest, IsRefused) {
@@ -168,6 +180,12 @@ std::vector<BadProgram> bad_rows() {
          "model.fallback.base_url",
          "allow_insecure_http",
          Errc::insecure_url},
+        {"unknown rule",
+         with(table + "name = \"n\"\nrules = {samplin = true}\n"),
+         6,
+         10,
+         "model.fallback.rules.samplin",
+         "unknown key"},
         {"a key in the file",
          with(table + "name = \"n\"\napi_key = \"abc\"\n"),
          6,
