@@ -193,6 +193,8 @@ asio::awaitable<void> stream_body(
         error = call->context().translate(std::current_exception());
         report.failed(state->note, error);
     }
+    // Who has read the stream to its end may destroy the process: nothing is open then.
+    call->end();
     state->finish(std::move(error), std::move(result));
 }
 

@@ -39,6 +39,10 @@ ActiveCall::~ActiveCall() {
         KeptForParent::keep(std::move(core_));
         return;
     }
+    end();
+}
+
+void ActiveCall::end() noexcept {
     stop_.reset();
     core_->leave(context_);
 }

@@ -48,6 +48,8 @@ public:
     RunSpending& spending() noexcept { return spending_; }
     async::CallContext& context() const noexcept { return *context_; }
     const wire::RetryPolicy& retry() const noexcept { return retry_; }
+    /// The call counts as over from now on; what is left of it says and waits for nothing.
+    void end() noexcept;
 
 private:
     struct Stop {

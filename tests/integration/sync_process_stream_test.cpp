@@ -1,6 +1,7 @@
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "support/log_lines.hpp"
 #include "support/test_program.hpp"
 
 #include <gtest/gtest.h>
@@ -46,6 +47,20 @@ TEST(SyncProcessTest, AStreamsResultIsWhatRunWouldHaveReturned) {
     EXPECT_EQ(result.stop_reason(), StopReason::end_turn);
     EXPECT_TRUE(result.usage().reported);
     EXPECT_FALSE(stream.next());
+}
+
+TEST(SyncProcessTest, AStreamThatWasReadToItsEndIsNotOpenAnyMore) {
+    ScriptedServer server;
+    server.default_reply(openai_chat_stream({"a", "b"}));
+    const LLMProgram program = program_for(server);
+    const testing::LogLines log;
+    for (int i = 0; i < 100; ++i) {
+        SyncLLMProcess process = program.start_sync();
+        for (const StreamEvent& event : process.stream("hi")) {
+            EXPECT_LE(event.data.size(), 4U);
+        }
+    }
+    EXPECT_EQ(log.count(LogLevel::warning, "destroyed without close()"), 0U);
 }
 
 TEST(SyncProcessTest, LeavingAStreamEarlyChangesNothing) {
