@@ -233,7 +233,10 @@ std::string encode_gemini_body(
     body += body.size() > 1 ? "," : "";
     append_contents(body, request.messages, model, cache);
     body.push_back('}');
-    return request.params.extra_body ? merge_extra(body, *request.params.extra_body) : body;
+    if (request.params.extra_body) {
+        return merge_extra(body, *request.params.extra_body);
+    }
+    return body;  // not by "?:", which would copy it
 }
 
 std::string encode_gemini_count(const ChatRequest& request, const Endpoint& endpoint) {

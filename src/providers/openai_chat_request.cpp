@@ -286,7 +286,10 @@ std::string encode_chat_body(
     body += settings;
     write_messages(body, request, cache, rules.developer_role == true);
     body.push_back('}');
-    return request.params.extra_body ? merge_extra(body, *request.params.extra_body) : body;
+    if (request.params.extra_body) {
+        return merge_extra(body, *request.params.extra_body);
+    }
+    return body;  // not by "?:", which would copy it
 }
 
 }  // namespace llmproc::providers

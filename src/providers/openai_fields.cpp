@@ -1,7 +1,10 @@
 #include "providers/openai_fields.hpp"
 
+#include "core/json_token.hpp"
+
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <random>
 
 namespace llmproc::providers {
@@ -37,10 +40,25 @@ void read_details(
 
 std::int64_t read_count(JsonReader& reader) {
     constexpr std::int64_t most = std::int64_t{1} << 48;  // sums of counts cannot overflow
+    if (reader.peek() != JsonKind::number) {
+        reader.skip();
+        return 0;
+    }
     const std::string_view text = reader.raw();
+    if (text.front() == '-') {
+        return 0;
+    }
+    const char* const last = text.data() + text.size();
     std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && value > 0 ? std::min(value, most) : 0;
+    const auto [end, error] = std::from_chars(text.data(), last, value);
+    if (error == std::errc() && end == last) {
+        return std::min(value, most);
+    }
+    const double number = to_double(text);  // 1e3, or beyond 64 bits
+    if (number >= static_cast<double>(most)) {
+        return most;
+    }
+    return number == std::trunc(number) ? static_cast<std::int64_t>(number) : 0;
 }
 
 Usage read_openai_usage(JsonReader& reader) {

@@ -262,8 +262,11 @@ std::string encode_responses_body(
     json.string(model);
     write_input_settings(json, request, rules, model);
     write_output_settings(json, request.params, stream);
-    const std::string body = encode_body(request, rules, std::move(settings), cache);
-    return request.params.extra_body ? merge_extra(body, *request.params.extra_body) : body;
+    std::string body = encode_body(request, rules, std::move(settings), cache);
+    if (request.params.extra_body) {
+        return merge_extra(body, *request.params.extra_body);
+    }
+    return body;  // not by "?:", which would copy it
 }
 
 std::string encode_input_tokens_body(const ChatRequest& request, const Endpoint& endpoint) {

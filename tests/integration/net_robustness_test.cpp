@@ -294,7 +294,7 @@ protected:
         const auto origin = std::make_shared<Origin>(base, nullptr, 1);
         const ConnectPlan plan(origin, settings, nullptr, std::make_shared<HttpCounters>());
         call = std::make_shared<async::CallContext>(io.get_executor(), Timeouts());
-        exchange.emplace(*call, plan, post(body));
+        exchange.emplace(*call, plan, request, HttpExchange::Impl::Body::viewed);
         auto lease = ContextService::of(io.get_executor()).pool()->try_acquire(*origin, *settings);
         lease->adopt(std::move(own));
         lease->mark_ready();
@@ -318,6 +318,7 @@ protected:
     }
 
     const std::string body = std::string(2'000'000, 'x');
+    const HttpRequest request = post(body);
     tcp::socket peer;
     std::shared_ptr<async::CallContext> call;
     std::optional<HttpExchange::Impl> exchange;

@@ -43,6 +43,16 @@ TEST(ComposeRequestTest, WritesTheWholeRequest) {
     );
 }
 
+TEST(ComposeRequestTest, CutsALargeBodyOff) {
+    const HttpRequest request("POST", "/", Headers(), std::string(1000, 'x'));
+    const Origin origin = origin_of("http://localhost");
+    const std::string whole = compose_request(request, origin);
+    EXPECT_TRUE(has(whole, "Content-Length: 1000\r\n"));
+    EXPECT_EQ(compose_request(request, origin, 300), whole.substr(0, 300));
+    EXPECT_EQ(compose_request(request, origin, whole.size()), whole);
+    EXPECT_EQ(compose_request(request, origin, 10), whole.substr(0, whole.size() - 1000));
+}
+
 TEST(ComposeRequestTest, CountsTheBodyItself) {
     const HttpRequest lying("POST", "/", Headers{{"content-length", "99"}}, "body");
     const std::string text = compose_request(lying, origin_of("http://localhost"));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 
 namespace llmproc {
@@ -39,6 +40,23 @@ TEST(OpenAiChatReplyTest, CallsAreDecisiveAndGetAnId) {
     EXPECT_EQ(reply.message.tool_calls()[0].id.rfind("call_", 0), 0U);
     EXPECT_EQ(reply.stop_reason, StopReason::tool_use);
     EXPECT_FALSE(reply.usage.reported);
+}
+
+TEST(OpenAiChatReplyTest, CountsAreWholeNumbersInAnyForm) {
+    const auto input_tokens = [](const std::string& number) {
+        HttpResponse response(200);
+        response.body = R"({"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],)"
+                        R"("usage":{"prompt_tokens":)" +
+                        number + "}}";
+        return find_codec("openai_chat")->decode(response).usage.input_tokens;
+    };
+    EXPECT_EQ(input_tokens("1200"), 1200);
+    EXPECT_EQ(input_tokens("12e2"), 1200);
+    EXPECT_EQ(input_tokens("1200.0"), 1200);
+    EXPECT_EQ(input_tokens("1e300"), std::int64_t{1} << 48);
+    for (const char* none : {"1.5", "-3", "-1e300", "null", "\"7\"", "{}", "1e-400"}) {
+        EXPECT_EQ(input_tokens(none), 0) << none;
+    }
 }
 
 TEST(OpenAiChatReplyTest, ReasonsAreMapped) {
