@@ -271,7 +271,10 @@ asio::awaitable<HttpExchange> HttpClient::send_hop(
 ) {
     const std::shared_ptr<const Origin>& origin = target_->origin;
     const ConnectPlan plan(origin, settings_, resolver_, counters_);
-    auto exchange = std::make_unique<HttpExchange::Impl>(call, plan, request);
+    // What a redirect made is gone when its exchange is read.
+    const auto body = hops == 0 ? HttpExchange::Impl::Body::viewed
+                                : HttpExchange::Impl::Body::copied;
+    auto exchange = std::make_unique<HttpExchange::Impl>(call, plan, request, body);
     const std::shared_ptr<ConnectionPool> pool = ContextService::of(call.executor()).pool();
     PooledConnection lease = pool->try_acquire(*origin, *settings_);
     if (!lease) {

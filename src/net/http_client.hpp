@@ -72,7 +72,8 @@ public:
     /// Sends `request` and waits for the answer's header. A reused connection that dies before the
     /// first byte of the answer is replaced once (`resend_on_stale`). A redirect by 307 or 308
     /// within the origin is followed, three times at most; any other throws http_status.
-    /// Lifetime: client, call and request must outlive the wait.
+    /// Lifetime: client and call must outlive the wait, the request what is returned: a server may
+    /// answer before it has read all of it.
     /// Throws LLMError: resolve_failed, connect_failed, tls_handshake_failed, certificate_invalid,
     /// certificate_host, connection_lost, malformed_http, header_too_large; the call's cause.
     boost::asio::awaitable<HttpExchange> send(async::CallContext& call, const HttpRequest& request);

@@ -16,6 +16,8 @@ namespace llmproc::net {
 namespace {
 
 constexpr std::size_t read_size = 16UL * 1024;  // One TLS record.
+// Header and body in one record where they fit; what is longer is not copied.
+constexpr std::size_t first_piece = 16UL * 1024;
 
 bool is_method_char(char c) {
     return (c >= 'A' && c <= 'Z') || c == '-';
@@ -73,7 +75,7 @@ void check_name(std::string_view name) {
 
 }  // namespace
 
-std::string compose_request(const HttpRequest& request, const Origin& origin) {
+std::string compose_request(const HttpRequest& request, const Origin& origin, std::size_t limit) {
     check_request(request);
     const bool by_proxy = origin.proxy && !origin.tunnelled();
     constexpr std::size_t fixed_part = 160;
@@ -87,7 +89,7 @@ std::string compose_request(const HttpRequest& request, const Origin& origin) {
         size += origin.host_header.size() + origin.proxy->authorization.reveal().size();
     }
     std::string text;
-    text.reserve(size);
+    text.reserve(std::min(size, limit));
     text.append(request.method).append(" ");
     if (by_proxy) {
         text.append("http://").append(origin.host_header);
@@ -120,21 +122,31 @@ std::string compose_request(const HttpRequest& request, const Origin& origin) {
             std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data()))
         );
     }
-    text.append("\r\n").append(request.body);
+    text.append("\r\n");
+    const std::size_t room = limit - std::min(limit, text.size());
+    text.append(request.body, 0, std::min(room, request.body.size()));
     return text;
 }
 
 HttpExchange::Impl::Impl(
     async::CallContext& call,
     const ConnectPlan& plan,
-    const HttpRequest& request
+    const HttpRequest& request,
+    Body body
 )
     : call_(call.weak_from_this()),
       origin_(plan.origin),
       settings_(plan.settings),
-      request_(compose_request(request, *plan.origin)),
+      request_(compose_request(
+          request,
+          *plan.origin,
+          body == Body::viewed ? first_piece : std::string::npos
+      )),
       head_request_(request.method == "HEAD"),
-      reader_(plan.settings->max_header_bytes, head_request_) {}
+      reader_(plan.settings->max_header_bytes, head_request_) {
+    const std::size_t head_end = request_.find("\r\n\r\n") + 4;
+    rest_ = std::string_view(request.body).substr(request_.size() - head_end);
+}
 
 LLMError HttpExchange::Impl::error(Errc code, Stage stage, std::string_view problem) const {
     return net_error(code, *origin_, stage, problem);
@@ -165,8 +177,11 @@ PooledConnection HttpExchange::Impl::restart() {
 }
 
 HttpExchange::Impl::Sent HttpExchange::Impl::send_more() {
-    while (sent_ < request_.size()) {
-        const Step step = lease_->try_write(std::string_view(request_).substr(sent_));
+    while (sent_ < request_size()) {
+        const std::string_view piece = sent_ < request_.size()
+                                           ? std::string_view(request_).substr(sent_)
+                                           : rest_.substr(sent_ - request_.size());
+        const Step step = lease_->try_write(piece);
         switch (step.state) {
             case StepState::done: sent_ += step.bytes; break;
             case StepState::want_write: return Sent::blocked_write;
@@ -246,7 +261,7 @@ HttpExchange::Impl::Arrived HttpExchange::Impl::receive(
 HttpExchange::Impl::Sent HttpExchange::Impl::send_beside_answer() {
     constexpr int first_refusal = 300;
     const bool wanted = reader_.head().status < first_refusal;
-    if (!wanted || write_failed_ || sent_ == request_.size()) {
+    if (!wanted || write_failed_ || sent_ == request_size()) {
         return Sent::given_up;
     }
     return send_more();
@@ -254,13 +269,14 @@ HttpExchange::Impl::Sent HttpExchange::Impl::send_beside_answer() {
 
 void HttpExchange::Impl::finish() {
     finished_ = true;
-    const bool whole_request_sent = sent_ == request_.size();
+    const bool whole_request_sent = sent_ == request_size();
     const bool reusable = whole_request_sent && reader_.reusable();
     if (reusable && !reader_.keep_alive().empty()) {
         lease_.note_keep_alive(wire::parse_keep_alive(reader_.keep_alive()));
     }
     lease_.release(reusable);
     request_ = std::string();
+    rest_ = std::string_view();
 }
 
 void HttpExchange::Impl::check_head() {
@@ -284,7 +300,7 @@ Need HttpExchange::Impl::head_failed() {
 
 Need HttpExchange::Impl::advance_to_head(async::CallContext& call) {
     Sent sent = Sent::all;
-    if (sent_ < request_.size() && !write_failed_) {
+    if (sent_ < request_size() && !write_failed_) {
         const std::size_t before = sent_;
         sent = send_more();
         if (sent == Sent::all) {

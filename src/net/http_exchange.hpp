@@ -28,7 +28,10 @@ enum class Need {
 
 class HttpExchange::Impl {
 public:
-    Impl(async::CallContext& call, const ConnectPlan& plan, const HttpRequest& request);
+    /// Whether a large body is copied, or sent from the request, which then must outlive this.
+    enum class Body { viewed, copied };
+
+    Impl(async::CallContext& call, const ConnectPlan& plan, const HttpRequest& request, Body body);
 
     /// Begins on a connection that is ready; `reused` if it served another request before.
     void begin(PooledConnection lease, bool reused);
@@ -47,7 +50,7 @@ public:
     bool take_early(std::string& out);
     bool finished() const noexcept { return finished_; }
     /// Bytes of header and body of the request.
-    std::size_t request_size() const noexcept { return request_.size(); }
+    std::size_t request_size() const noexcept { return request_.size() + rest_.size(); }
     std::size_t sent() const noexcept { return sent_; }
 
     const HttpResponse& head() const noexcept { return reader_.head(); }
@@ -75,7 +78,8 @@ private:
     std::shared_ptr<const Origin> origin_;
     std::shared_ptr<const NetSettings> settings_;
     PooledConnection lease_;
-    std::string request_;
+    std::string request_;    ///< The header and the beginning of the body, mostly all of it.
+    std::string_view rest_;  ///< The rest of a large body.
     std::size_t sent_ = 0;
     std::string early_;  ///< Body bytes that came with the header.
     std::exception_ptr failure_;
@@ -89,8 +93,9 @@ private:
     ResponseReader reader_;
 };
 
-/// The request as it goes over the wire; plain http by a proxy in absolute form (RFC 9112, 3.2.2)
-/// with the proxy's credentials, which go nowhere else.
+/// The request as it goes over the wire, up to about `limit` bytes: a longer body is cut off there.
+/// Plain http by a proxy has the absolute form (RFC 9112, 3.2.2) and the proxy's credentials, which
+/// go nowhere else.
 ///
 /// Unless the caller names an Accept-Encoding of its own, `identity` is asked for, and an answer
 /// that is coded nevertheless is refused: a decoder would hold streamed events back until a block
@@ -99,6 +104,10 @@ private:
 ///
 /// Throws LLMError{invalid_argument} for what cannot stand in a request line, and for the headers
 /// Transfer-Encoding, Proxy-Authorization and Proxy-Connection, which only the transport sets.
-std::string compose_request(const HttpRequest& request, const Origin& origin);
+std::string compose_request(
+    const HttpRequest& request,
+    const Origin& origin,
+    std::size_t limit = std::string::npos
+);
 
 }  // namespace llmproc::net
