@@ -40,10 +40,21 @@ std::unique_ptr<Client> make_connect_resumed(const Load& load);
 std::unique_ptr<Client> make_openssl_connect_full(const Load& load);
 std::unique_ptr<Client> make_openssl_connect_resumed(const Load& load);
 std::unique_ptr<Client> make_async_run(const Load& load);
-std::unique_ptr<Client> make_async_complete(const Load& load);
+std::unique_ptr<Client> make_async_complete(const Load& load, std::string_view codec);
+std::unique_ptr<Client> make_history_run(const Load& load);
+/// `prefix`: how the server cuts the stream (stream_server.hpp). A call is a token.
+std::unique_ptr<Client> make_stream(
+    const Load& load,
+    std::string_view codec,
+    std::string_view prefix
+);
 std::unique_ptr<Client> make_sync_run(const Load& load);
 std::unique_ptr<Client> make_sync_threads(const Load& load);
 // These ask no server.
+/// Requests of a conversation of `load.in_flight` turns that was encoded before.
+std::unique_ptr<Client> make_encode(const Load& load, std::string_view codec);
+/// Copies of such a request's body.
+std::unique_ptr<Client> make_body_copy(const Load& load, std::string_view codec);
 std::unique_ptr<Client> make_run_sync(const Load& load);
 std::unique_ptr<Client> make_posted_wait(const Load& load);
 std::unique_ptr<Client> make_posted_bare(const Load& load);

@@ -59,15 +59,18 @@ void measure(std::span<char*> arguments) {
     latencies.clear();
 
     const std::uint64_t mallocs = malloc_count();
+    const std::uint64_t bytes = malloc_bytes();
     const double cpu = cpu_seconds();
     const auto begin = steady_clock::now();
     client->run(calls, latencies);
     const std::chrono::duration<double> wall = steady_clock::now() - begin;
     const double used = cpu_seconds() - cpu;
     const std::uint64_t allocated = malloc_count() - mallocs;
+    const std::uint64_t allocated_bytes = malloc_bytes() - bytes;
     const auto count = static_cast<double>(calls);
     std::cout << count / wall.count() << ' ' << used / count * 1e6 << ' ' << median_us(latencies)
-              << ' ' << static_cast<double>(allocated) / count << '\n';
+              << ' ' << static_cast<double>(allocated) / count << ' '
+              << static_cast<double>(allocated_bytes) / count << '\n';
 }
 
 }  // namespace

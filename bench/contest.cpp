@@ -3,10 +3,12 @@
 #include "workload.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
 
 namespace llmproc::bench {
 
@@ -17,22 +19,21 @@ std::uint64_t warm_up_calls(std::uint64_t in_flight) {
     return std::max<std::uint64_t>(in_flight * 2, std::min<std::uint64_t>(in_flight * 20, 2'000));
 }
 
-Turn turn_of_client(const std::string& client, const Server& server, const Contestant& contestant) {
-    const Command command{
-        client,
-        contestant.kind,
-        std::to_string(server.port_for(contestant.kind)),
-        server.ca_file(),
-        std::to_string(contestant.in_flight),
-        std::to_string(warm_up_calls(contestant.in_flight)),
-        std::to_string(contestant.calls),
-    };
-    std::istringstream numbers(run(command, contestant.cores).output);
-    Turn turn;
-    if (!(numbers >> turn.rate >> turn.cpu_us >> turn.latency_us)) {
-        throw std::runtime_error("the client " + contestant.kind + " printed no numbers");
+/// The official SDKs; each is a package of bench/peers/package.json.
+Command node_client(const Server& server) {
+    namespace fs = std::filesystem;
+    const std::string node = find_program("node");
+    const fs::path peers = LLMPROC_BENCH_PEERS;
+    if (node.empty() || !fs::exists(peers / "node_modules")) {
+        throw std::runtime_error(
+            "the SDKs are not installed (node, then: npm ci --prefix " + peers.string() + ")"
+        );
     }
-    return turn;
+    return {
+        find_program("env"),
+        "NODE_EXTRA_CA_CERTS=" + server.ca_file(),
+        node,
+        (peers / "client.mjs").string()};
 }
 
 /// wrk takes its request from a Lua file; the text is ready-made, no Lua runs per call.
@@ -100,6 +101,31 @@ std::vector<double> by_round(
 }
 
 }  // namespace
+
+Turn turn_of_client(const std::string& client, const Server& server, const Contestant& contestant) {
+    constexpr std::string_view on_node = "node-";
+    const bool sdk = contestant.kind.starts_with(on_node);
+    const std::uint64_t warm_up = contestant.warm_up == 0 ? warm_up_calls(contestant.in_flight)
+                                                          : contestant.warm_up;
+    Command command = sdk ? node_client(server) : Command{client};
+    for (const std::string& word : {
+             contestant.kind.substr(sdk ? on_node.size() : 0),
+             std::to_string(server.port_for(contestant.kind)),
+             server.ca_file(),
+             std::to_string(contestant.in_flight),
+             std::to_string(warm_up),
+             std::to_string(contestant.calls),
+         }) {
+        command.push_back(word);
+    }
+    std::istringstream numbers(run(command, contestant.cores).output);
+    Turn turn;
+    double mallocs = 0;
+    if (!(numbers >> turn.rate >> turn.cpu_us >> turn.latency_us >> mallocs >> turn.bytes)) {
+        throw std::runtime_error("the client " + contestant.kind + " printed no numbers");
+    }
+    return turn;
+}
 
 Turns compete(
     const std::string& client,

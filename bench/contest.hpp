@@ -14,10 +14,11 @@ namespace llmproc::bench {
 /// One row of the table.
 struct Contestant {
     std::string label;
-    std::string kind;  ///< Of llmproc-bench-client, or "wrk".
+    std::string kind;  ///< Of llmproc-bench-client, "wrk", or "node-" and one of peers/client.mjs.
     std::uint64_t in_flight = 1;
     std::uint64_t calls = 0;
     Cores cores;
+    std::uint64_t warm_up = 0;  ///< Calls before those that are measured; 0 = a usual number.
 };
 
 /// What one turn brought.
@@ -25,7 +26,12 @@ struct Turn {
     double rate = 0;        ///< Calls per second.
     double cpu_us = 0;      ///< User and system time per call.
     double latency_us = 0;  ///< Median; 0 with many calls in flight.
+    double bytes = 0;       ///< Of memory asked for per call; only of the counting client.
 };
+
+/// One turn of `client`, or of Node where the kind says so.
+/// Throws std::runtime_error if it fails, or if Node or the SDKs are not installed.
+Turn turn_of_client(const std::string& client, const Server& server, const Contestant& contestant);
 
 using Turns = std::map<std::string, std::vector<Turn>>;
 

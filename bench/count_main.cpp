@@ -64,7 +64,15 @@ int main(int argc, char** argv) {
                 "connect-full",
                 "connect-resumed",
                 "task-await",
-                "run-sync"};
+                "run-sync",
+                "stream-bulk-openai_chat",
+                "stream-bulk-openai_responses",
+                "stream-bulk-anthropic",
+                "stream-bulk-gemini",
+                "encode-openai_chat:100",
+                "encode-openai_responses:100",
+                "encode-anthropic:100",
+                "encode-gemini:100"};
         }
         llmproc::bench::print_counts(
             argv[1],

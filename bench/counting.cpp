@@ -10,8 +10,16 @@ namespace llmproc::bench {
 
 namespace {
 
-constexpr std::uint64_t shorter = 200;
-constexpr std::uint64_t longer = 600;
+/// How many calls the two runs make whose difference counts.
+struct Lengths {
+    std::uint64_t shorter = 200;
+    std::uint64_t longer = 600;
+};
+
+/// Of a stream a call is a token.
+Lengths lengths_of(const Subject& subject) {
+    return subject.kind.starts_with("stream-") ? Lengths{10'000, 30'000} : Lengths();
+}
 
 Counts count(
     const std::string& client,
@@ -59,11 +67,12 @@ Counts per_call(const std::string& client, const Server& server, const Subject& 
     if (find_program("valgrind").empty()) {
         throw std::runtime_error("valgrind is not installed");
     }
-    const Counts few = count(client, server, subject, shorter);
-    const Counts more = count(client, server, subject, longer);
+    const Lengths lengths = lengths_of(subject);
+    const Counts few = count(client, server, subject, lengths.shorter);
+    const Counts more = count(client, server, subject, lengths.longer);
     Counts counts;
     counts.instructions = (more.instructions - few.instructions) /
-                          static_cast<double>(longer - shorter);
+                          static_cast<double>(lengths.longer - lengths.shorter);
     // What happens once in hundreds of calls is not of a call.
     counts.mallocs = std::round(more.mallocs * 10) / 10;
     return counts;

@@ -6,4 +6,8 @@ std::uint64_t malloc_count() noexcept {
     return 0;
 }
 
+std::uint64_t malloc_bytes() noexcept {
+    return 0;
+}
+
 }  // namespace llmproc::bench

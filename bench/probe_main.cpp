@@ -4,12 +4,14 @@
 //   llmproc-bench-probe idle PROCESSES      MiB of that many idle processes on one loop
 //   llmproc-bench-probe descriptors         of a loop with a thread; of the same by hand
 //   llmproc-bench-probe hold CHAIN KEY CALLS   (the server of `memory`)
+//   llmproc-bench-probe streams CHAIN KEY      (the server of the stream rows)
 #include <llmproc/testing/certificate_authority.hpp>
 #include "child.hpp"
 #include "client.hpp"
 #include "holder.hpp"
 #include "idle_probe.hpp"
 #include "limits.hpp"
+#include "stream_server.hpp"
 #include "warm_probe.hpp"
 
 #include <malloc.h>
@@ -134,9 +136,12 @@ void run_probe(const std::vector<std::string>& words) {
         print_loop_descriptors(std::cout);
     } else if (words.size() == 5 && words[1] == "hold") {
         hold_calls(words[2], words[3], std::stoull(words[4]));
+    } else if (words.size() == 4 && words[1] == "streams") {
+        serve_streams(words[2], words[3]);
     } else {
         throw std::runtime_error(
-            "usage: memory KIND CALLS | warm | idle PROCESSES | descriptors | hold CHAIN KEY CALLS"
+            "usage: memory KIND CALLS | warm | idle PROCESSES | descriptors | hold CHAIN KEY CALLS "
+            "| streams CHAIN KEY"
         );
     }
 }

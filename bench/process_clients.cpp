@@ -1,6 +1,7 @@
 // The library as its users see it: a program file, processes, typed calls.
 #include <llmproc/llmproc.hpp>
 #include "client.hpp"
+#include "replies.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -8,8 +9,10 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -35,9 +38,13 @@ void check_text(const std::string& text, const Usage& usage) {
 /// Calls on the thread that runs the io_context.
 class AsyncClient : public Client {
 public:
-    explicit AsyncClient(const Load& load)
+    explicit AsyncClient(
+        const Load& load,
+        std::string_view codec = "openai_chat",
+        std::string_view prefix = ""
+    )
         : in_flight_(load.in_flight),
-          program_(LLMProgram::from_toml_string(program_text(load), "bench.toml")) {}
+          program_(LLMProgram::from_toml_string(program_text(load, codec, prefix), "bench.toml")) {}
 
     void run(std::uint64_t calls, Latencies& latencies) override {
         left_ = calls;
@@ -53,6 +60,7 @@ protected:
     virtual asio::awaitable<void> worker(std::uint64_t number) = 0;
 
     bool take() { return left_ > 0 && left_-- > 0; }
+    std::uint64_t take_all() { return std::exchange(left_, 0); }
     void note(std::chrono::steady_clock::time_point begin) {
         latencies_->push_back(std::chrono::steady_clock::now() - begin);
     }
@@ -95,7 +103,9 @@ private:
 /// Stateless exchanges of one process.
 class AsyncComplete final : public AsyncClient {
 public:
-    explicit AsyncComplete(const Load& load) : AsyncClient(load), process_(start()) {}
+    AsyncComplete(const Load& load, std::string_view codec)
+        : AsyncClient(load, codec),
+          process_(start()) {}
 
 private:
     asio::awaitable<void> worker(std::uint64_t) override {
@@ -105,6 +115,55 @@ private:
             const ChatReply reply = co_await process_.complete(std::move(request));
             check_text(reply.text(), reply.usage);
             note(begin);
+        }
+    }
+
+    AsyncLLMProcess process_;
+};
+
+/// One conversation that grows by a turn of 4 KB per call: the warm-up makes it long.
+class HistoryRun final : public AsyncClient {
+public:
+    explicit HistoryRun(const Load& load) : AsyncClient(load), process_(start()) {}
+
+private:
+    asio::awaitable<void> worker(std::uint64_t) override {
+        while (take()) {
+            std::string text = conversation_text(conversation_turn_bytes);
+            const auto begin = std::chrono::steady_clock::now();
+            const RunResult result = co_await process_.run(std::move(text));
+            check_text(result.text(), result.usage());
+            note(begin);
+        }
+    }
+
+    AsyncLLMProcess process_;
+};
+
+/// One stream of as many tokens as there are calls, taken event by event.
+class StreamClient final : public AsyncClient {
+public:
+    StreamClient(const Load& load, std::string_view codec, std::string_view prefix)
+        : AsyncClient(load, codec, prefix),
+          process_(start()) {}
+
+private:
+    asio::awaitable<void> worker(std::uint64_t) override {
+        const std::uint64_t wanted = take_all();
+        co_await process_.reset();
+        Stream stream = co_await process_.stream("tokens=" + std::to_string(wanted));
+        std::uint64_t tokens = 0;
+        bool stopped = false;
+        for (;;) {
+            const std::optional<StreamEvent> event = co_await stream.next();
+            if (!event) {
+                break;
+            }
+            tokens += event->text() == stream_word ? 1 : 0;
+            stopped = stopped || event->type == StreamEvent::Type::stop;
+        }
+        if (tokens != wanted || !stopped) {
+            throw std::runtime_error("the stream was not understood");
         }
     }
 
@@ -166,8 +225,20 @@ std::unique_ptr<Client> make_async_run(const Load& load) {
     return std::make_unique<AsyncRun>(load);
 }
 
-std::unique_ptr<Client> make_async_complete(const Load& load) {
-    return std::make_unique<AsyncComplete>(load);
+std::unique_ptr<Client> make_async_complete(const Load& load, std::string_view codec) {
+    return std::make_unique<AsyncComplete>(load, codec);
+}
+
+std::unique_ptr<Client> make_history_run(const Load& load) {
+    return std::make_unique<HistoryRun>(load);
+}
+
+std::unique_ptr<Client> make_stream(
+    const Load& load,
+    std::string_view codec,
+    std::string_view prefix
+) {
+    return std::make_unique<StreamClient>(load, codec, prefix);
 }
 
 std::unique_ptr<Client> make_sync_run(const Load& load) {

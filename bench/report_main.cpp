@@ -1,10 +1,11 @@
 // Ours against libcurl, OpenSSL and wrk, on the same server in the same run, as one table:
 //   llmproc-bench FOLDER [ROUNDS [PART...]]
 // FOLDER holds the programs of the benchmark; PART: contest, counts, memory, warm, connect, growth,
-// loop.
+// providers, loop.
 #include "contest.hpp"
 #include "goals.hpp"
 #include "loop_goals.hpp"
+#include "provider_goals.hpp"
 #include "transport_goals.hpp"
 #include "workload.hpp"
 
@@ -169,6 +170,9 @@ void report(const std::filesystem::path& programs, unsigned rounds, const Parts&
     }
     if (!goals.empty()) {
         print_goals(std::cout, "transport", goals);
+    }
+    if (wanted(parts, "providers")) {
+        print_goals(std::cout, "providers", provider_goals(programs, server, plan, rounds));
     }
     if (wanted(parts, "loop")) {
         print_goals(std::cout, "loop", loop_goals(programs, server, plan));

@@ -1,6 +1,7 @@
 #include "server.hpp"
 
 #include "limits.hpp"
+#include "replies.hpp"
 #include "workload.hpp"
 
 #include <netinet/in.h>
@@ -74,11 +75,15 @@ std::string server_text(
     std::uint16_t port,
     const std::string& settings
 ) {
-    return "server {\nssl_protocols TLSv1.3;\n" + settings +
-           "listen 127.0.0.1:" + std::to_string(port) + " ssl backlog=8192;\nssl_certificate " +
-           folder + "chain.pem;\nssl_certificate_key " + folder +
-           "key.pem;\nlocation = " + std::string(target) + " { return 200 '" +
-           std::string(reply_body()) + "'; }\n}\n";
+    std::string text = "server {\nssl_protocols TLSv1.3;\n" + settings +
+                       "listen 127.0.0.1:" + std::to_string(port) +
+                       " ssl backlog=8192;\nssl_certificate " + folder +
+                       "chain.pem;\nssl_certificate_key " + folder + "key.pem;\n";
+    for (const Protocol& protocol : protocols) {
+        text.append("location = ").append(protocol.call_path).append(" { return 200 '");
+        text.append(protocol.reply).append("'; }\n");
+    }
+    return text + "}\n";
 }
 
 std::string config_text(const fs::path& folder, std::uint16_t port, std::uint16_t closing_port) {
@@ -95,6 +100,7 @@ std::string config_text(const fs::path& folder, std::uint16_t port, std::uint16_
 default_type application/json;
 tcp_nodelay on;
 keepalive_requests 1000000000;
+client_max_body_size 1g;
 client_header_timeout 1h;
 client_body_timeout 1h;
 send_timeout 1h;
@@ -116,16 +122,21 @@ Server::Server(const Cores& cores)
     }
     const Command command{nginx, "-e", "stderr", "-c", write_files().string()};
     nginx_ = std::make_unique<Child>(command, cores);
+    streams_.emplace(folder_ / "chain.pem", folder_ / "key.pem", cores);
     wait_until_ready();
 }
 
 Server::~Server() {
     nginx_.reset();
+    streams_.reset();
     std::error_code ignored;
     fs::remove_all(folder_, ignored);
 }
 
 std::uint16_t Server::port_for(std::string_view kind) const noexcept {
+    if (kind.find("stream-") != std::string_view::npos) {
+        return streams_->port();
+    }
     return kind.find("connect-") == std::string_view::npos ? port_ : closing_port_;
 }
 

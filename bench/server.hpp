@@ -4,16 +4,19 @@
 
 #include <llmproc/testing/certificate_authority.hpp>
 #include "child.hpp"
+#include "stream_server.hpp"
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace llmproc::bench {
 
-/// One nginx worker that answers every call with the same chat completion over TLS 1.3.
+/// One nginx worker that answers every call with the same reply of its protocol over TLS 1.3, and a
+/// second server for streams.
 /// Lifetime: the destructor stops it and removes its files.
 class Server {
 public:
@@ -25,7 +28,7 @@ public:
 
     std::uint16_t port() const noexcept { return port_; }
     /// The port for this kind of client: the kinds that measure connecting get one where the server
-    /// closes after each answer.
+    /// closes after each answer, those that read streams the second server's.
     std::uint16_t port_for(std::string_view kind) const noexcept;
     const std::string& ca_file() const { return authority_.ca_file(); }
     /// For files of the benchmark itself.
@@ -40,6 +43,7 @@ private:
     std::uint16_t port_ = 0;
     std::uint16_t closing_port_ = 0;
     std::unique_ptr<Child> nginx_;
+    std::optional<StreamServer> streams_;
 };
 
 }  // namespace llmproc::bench

@@ -1,6 +1,7 @@
 #include "workload.hpp"
 
 #include <llmproc/provider.hpp>
+#include "replies.hpp"
 
 #include <cstdlib>
 #include <stdexcept>
@@ -13,11 +14,11 @@ constexpr std::string_view model_name = "gpt-5-mini-2025-08-07";
 
 }  // namespace
 
-std::string program_text(const Load& load) {
-    return "[model]\nname = \"" + std::string(model_name) +
-           "\"\nprovider = \"openai_chat\"\nbase_url = \"https://127.0.0.1:" +
-           std::to_string(load.port) + "/v1\"\napi_key_env = \"" + key_variable +
-           "\"\n[connection]\nca_file = \"" + load.ca_file +
+std::string program_text(const Load& load, std::string_view codec, std::string_view prefix) {
+    return "[model]\nname = \"" + std::string(model_name) + "\"\nprovider = \"" +
+           std::string(codec) + "\"\nbase_url = \"https://127.0.0.1:" + std::to_string(load.port) +
+           std::string(prefix) + std::string(protocol_of(codec).base_path) +
+           "\"\napi_key_env = \"" + key_variable + "\"\n[connection]\nca_file = \"" + load.ca_file +
            "\"\nmax_connections = 10000\nmax_connections_per_host = 10000\n"
            "connect_timeout = 600\nhandshake_timeout = 600\nproxy = \"\"\n";
 }
@@ -31,6 +32,16 @@ HttpRequest chat_request() {
     EncodeCache cache;
     return find_codec("openai_chat")
         ->encode(ChatRequest(std::string(prompt)), endpoint, false, cache);
+}
+
+std::string conversation_text(std::size_t bytes) {
+    constexpr std::string_view line =
+        "The river \"Seine\" runs through Paris, from the east to the west.\n";
+    std::string text;
+    while (text.size() + line.size() <= bytes) {
+        text += line;
+    }
+    return text.append(bytes - text.size(), '.');
 }
 
 std::string_view reply_body() {

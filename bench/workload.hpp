@@ -4,6 +4,7 @@
 
 #include <llmproc/http_message.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,10 +26,18 @@ inline constexpr std::string_view prompt =
 inline constexpr std::string_view host_name = "api.bench.test";
 inline constexpr std::string_view target = "/v1/chat/completions";
 
-/// The program file of our own clients.
-std::string program_text(const Load& load);
+/// The program file of our own clients. `prefix`: before the path of the API.
+std::string program_text(
+    const Load& load,
+    std::string_view codec = "openai_chat",
+    std::string_view prefix = ""
+);
 /// The request as our codec makes it, so that the others send the same bytes.
 HttpRequest chat_request();
+/// Ordinary words with line ends and quotes.
+std::string conversation_text(std::size_t bytes);
+/// What one turn of a long conversation has: 1,000 of them are 4 MB.
+inline constexpr std::size_t conversation_turn_bytes = 4'000;
 /// A chat completion of ordinary size.
 std::string_view reply_body();
 /// Throws std::runtime_error unless a client got that reply whole.
