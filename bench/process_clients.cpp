@@ -159,7 +159,7 @@ private:
             if (!event) {
                 break;
             }
-            tokens += event->text() == stream_word ? 1 : 0;
+            tokens += event->text() == stream_word ? 1U : 0U;
             stopped = stopped || event->type == StreamEvent::Type::stop;
         }
         if (tokens != wanted || !stopped) {

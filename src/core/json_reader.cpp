@@ -16,6 +16,17 @@ constexpr bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
 }
 
+std::size_t end_of_space(std::string_view text, std::size_t position) noexcept {
+    while (position < text.size()) {
+        const char c = text[position];
+        if (c != ' ' && c != '\n' && c != '\r' && c != '\t') {
+            break;
+        }
+        ++position;
+    }
+    return position;
+}
+
 }  // namespace
 
 void JsonReader::fail(std::string_view expected) const {
@@ -33,13 +44,10 @@ void JsonReader::fail(std::string_view expected) const {
     throw LLMError(Errc::invalid_json, message);
 }
 
+// Small enough to be inlined: servers send JSON without white space.
 void JsonReader::skip_space() noexcept {
-    while (position_ < text_.size()) {
-        const char c = text_[position_];
-        if (c != ' ' && c != '\n' && c != '\r' && c != '\t') {
-            return;
-        }
-        ++position_;
+    if (position_ < text_.size() && static_cast<unsigned char>(text_[position_]) <= ' ') {
+        position_ = end_of_space(text_, position_);
     }
 }
 

@@ -5,12 +5,35 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 namespace llmproc {
 
 /// The first byte in [begin, end) that a JSON string cannot hold as it is or that needs a closer
 /// look: a control character, a quote, a backslash or a byte beyond ASCII; `end` if there is none.
 inline const char* find_special(const char* begin, const char* end) noexcept {
+#ifdef __SSE2__
+    while (end - begin >= 16) {
+        const __m128i bytes = _mm_loadu_si128(
+            static_cast<const __m128i*>(static_cast<const void*>(begin))
+        );
+        // Signed: bytes beyond ASCII are less than a space, too.
+        const __m128i hits = _mm_or_si128(
+            _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)),
+            _mm_or_si128(
+                _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))
+            )
+        );
+        const auto mask = static_cast<unsigned>(_mm_movemask_epi8(hits));
+        if (mask != 0) {
+            return begin + std::countr_zero(mask);
+        }
+        begin += 16;
+    }
+#endif
     constexpr std::uint64_t ones = 0x0101010101010101U;
     while (end - begin >= 8) {
         std::uint64_t word = 0;

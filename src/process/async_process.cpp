@@ -213,12 +213,8 @@ const std::shared_ptr<StreamState>& checked(const std::shared_ptr<StreamState>& 
     return state;
 }
 
-asio::awaitable<std::optional<StreamEvent>> next_of(std::shared_ptr<StreamState> state) {
-    co_return co_await state->async_next();
-}
-
 asio::awaitable<RunResult> result_of(std::shared_ptr<StreamState> state) {
-    while (const std::optional<StreamEvent> event = co_await state->async_next()) {
+    while (const std::optional<StreamEvent> event = co_await StreamState::async_next(state)) {
         // Only the end is of interest here.
     }
     co_return state->result();
@@ -227,7 +223,7 @@ asio::awaitable<RunResult> result_of(std::shared_ptr<StreamState> state) {
 }  // namespace
 
 asio::awaitable<std::optional<StreamEvent>> Stream::next() {
-    return next_of(checked(state_));
+    return StreamState::async_next(checked(state_));
 }
 
 asio::awaitable<RunResult> Stream::result() {

@@ -240,11 +240,13 @@ std::optional<StreamEvent> StreamState::next() {
     return take();
 }
 
-asio::awaitable<std::optional<StreamEvent>> StreamState::async_next() {
-    if (next_ == batch_.size() && !ready_now(Wait::events)) {
-        co_await async_wait(Wait::events);
+asio::awaitable<std::optional<StreamEvent>> StreamState::async_next(
+    std::shared_ptr<StreamState> state
+) {
+    if (state->next_ == state->batch_.size() && !state->ready_now(Wait::events)) {
+        co_await state->async_wait(Wait::events);
     }
-    co_return take();
+    co_return state->take();
 }
 
 RunResult StreamState::result() const {

@@ -57,7 +57,10 @@ public:
     void wait_opened();
     boost::asio::awaitable<void> async_wait_opened();
     std::optional<StreamEvent> next();
-    boost::asio::awaitable<std::optional<StreamEvent>> async_next();
+    /// One coroutine for the whole way to the caller: it is made for every event.
+    static boost::asio::awaitable<std::optional<StreamEvent>> async_next(
+        std::shared_ptr<StreamState> state
+    );
     /// Precondition: the end was reached.
     RunResult result() const;
     /// The consumer is gone: cancels what is left.
