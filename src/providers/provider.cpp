@@ -89,17 +89,24 @@ const Codec* find_codec(std::string_view name) noexcept {
     return found == codecs.end() ? nullptr : *found;
 }
 
-/// The weak owner keeps the control block, so an address cannot be mistaken for a later message.
+/// In the order of the first encoding, which is that of the conversation: a request looks its
+/// messages up in a row, nearly always without the index.
 struct EncodeCache::Impl {
+    /// The weak owner keeps the control block, so an address cannot be mistaken for a later message.
     struct Entry {
+        const Message* message = nullptr;
         std::weak_ptr<const Message> owner;
         std::string text;
     };
-    std::unordered_map<const Message*, Entry> entries;
+    std::vector<Entry> entries;
+    std::unordered_map<const Message*, std::size_t> index;
+    std::size_t next = 0;  ///< Where the next look-up begins.
     std::size_t trim_at = 64;
 
-    static bool same_owner(const Entry& entry, const std::shared_ptr<const Message>& message) {
-        return !entry.owner.owner_before(message) && !message.owner_before(entry.owner);
+    bool holds(std::size_t position, const std::shared_ptr<const Message>& message) const {
+        const Entry& entry = entries[position];
+        return entry.message == message.get() && !entry.owner.owner_before(message) &&
+               !message.owner_before(entry.owner);
     }
 };
 
@@ -110,11 +117,16 @@ const std::string* EncodeCache::find(const std::shared_ptr<const Message>& messa
     if (!impl_ || !message) {
         return nullptr;
     }
-    const auto found = impl_->entries.find(message.get());
-    if (found == impl_->entries.end() || !Impl::same_owner(found->second, message)) {
-        return nullptr;
+    std::size_t position = impl_->next;
+    if (position >= impl_->entries.size() || !impl_->holds(position, message)) {
+        const auto found = impl_->index.find(message.get());
+        if (found == impl_->index.end() || !impl_->holds(found->second, message)) {
+            return nullptr;
+        }
+        position = found->second;
     }
-    return &found->second.text;
+    impl_->next = position + 1;
+    return &impl_->entries[position].text;
 }
 
 const std::string& EncodeCache::store(
@@ -129,16 +141,27 @@ const std::string& EncodeCache::store(
         trim();
         impl_->trim_at = impl_->entries.size() * 2 + 64;
     }
-    Impl::Entry& entry = impl_->entries[message.get()];
+    const auto [known, added] = impl_->index.try_emplace(message.get(), impl_->entries.size());
+    if (added) {
+        impl_->entries.emplace_back();
+    }
+    Impl::Entry& entry = impl_->entries[known->second];
+    entry.message = message.get();
     entry.owner = message;
     entry.text = std::move(text);
     return entry.text;
 }
 
 void EncodeCache::trim() {
-    if (impl_) {
-        std::erase_if(impl_->entries, [](const auto& item) { return item.second.owner.expired(); });
+    if (!impl_) {
+        return;
     }
+    std::erase_if(impl_->entries, [](const Impl::Entry& entry) { return entry.owner.expired(); });
+    impl_->index.clear();
+    for (std::size_t i = 0; i < impl_->entries.size(); ++i) {
+        impl_->index.emplace(impl_->entries[i].message, i);
+    }
+    impl_->next = 0;
 }
 
 std::size_t EncodeCache::size() const noexcept {
