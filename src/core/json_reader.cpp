@@ -44,19 +44,91 @@ void JsonReader::fail(std::string_view expected) const {
     throw LLMError(Errc::invalid_json, message);
 }
 
-// Small enough to be inlined: servers send JSON without white space.
-void JsonReader::skip_space() noexcept {
+// These are inline, as they are most of the work: servers send JSON without white space, and most
+// strings are plain.
+inline void JsonReader::skip_space() noexcept {
     if (position_ < text_.size() && static_cast<unsigned char>(text_[position_]) <= ' ') {
         position_ = end_of_space(text_, position_);
     }
 }
 
-void JsonReader::expect(char wanted, std::string_view name) {
+inline void JsonReader::expect(char wanted, std::string_view name) {
     skip_space();
     if (position_ >= text_.size() || text_[position_] != wanted) {
         fail(name);
     }
     ++position_;
+}
+
+inline void JsonReader::enter() {
+    if (depth_ >= max_depth_) {
+        --position_;
+        fail("at most " + std::to_string(max_depth_) + " nested objects and arrays");
+    }
+    ++depth_;
+    first_ = true;
+}
+
+inline JsonReader::StringToken JsonReader::scan_string(std::string_view expected) {
+    expect('"', expected);
+    const char* const begin = text_.data() + position_;
+    const char* const end = text_.data() + text_.size();
+    const char* const found = find_special(begin, end);
+    if (found == end || *found != '"') {
+        return scan_special_string();
+    }
+    const auto size = static_cast<std::size_t>(found - begin);
+    position_ += size + 1;
+    return StringToken{std::string_view(begin, size), false};
+}
+
+inline bool JsonReader::next_member(StringToken& name) {
+    skip_space();
+    if (current() == '}') {
+        ++position_;
+        --depth_;
+        first_ = false;
+        return false;
+    }
+    if (!first_) {
+        expect(',', "',' or '}'");
+        skip_space();
+    }
+    constexpr std::string_view first_name = "a member name in quotes or '}'";
+    constexpr std::string_view other_name = "a member name in quotes";
+    name = scan_string(first_ ? first_name : other_name);
+    first_ = false;
+    expect(':', "':'");
+    return true;
+}
+
+/// Goes on behind the opening quote, with escapes, bytes beyond ASCII or an error ahead.
+JsonReader::StringToken JsonReader::scan_special_string() {
+    const std::size_t begin = position_;
+    const char* const end = text_.data() + text_.size();
+    StringToken token;
+    for (;;) {
+        const char* const found = find_special(text_.data() + position_, end);
+        position_ = static_cast<std::size_t>(found - text_.data());
+        if (found == end || static_cast<unsigned char>(*found) < 0x20) {
+            fail("'\"' or an escaped character");
+        }
+        if (*found == '"') {
+            token.content = text_.substr(begin, position_ - begin);
+            ++position_;
+            return token;
+        }
+        if (*found == '\\') {
+            token.escaped = true;
+            scan_escape();
+            continue;
+        }
+        const unsigned length = utf8_sequence(found, end);
+        if (length == 0) {
+            fail("valid UTF-8");
+        }
+        position_ += length;
+    }
 }
 
 JsonKind JsonReader::peek() {
@@ -76,15 +148,6 @@ JsonKind JsonReader::peek() {
     }
 }
 
-void JsonReader::enter() {
-    if (depth_ >= max_depth_) {
-        --position_;
-        fail("at most " + std::to_string(max_depth_) + " nested objects and arrays");
-    }
-    ++depth_;
-    first_ = true;
-}
-
 void JsonReader::begin_object() {
     expect('{', "an object");
     enter();
@@ -93,24 +156,6 @@ void JsonReader::begin_object() {
 void JsonReader::begin_array() {
     expect('[', "an array");
     enter();
-}
-
-bool JsonReader::next_member(StringToken& name) {
-    skip_space();
-    if (current() == '}') {
-        ++position_;
-        --depth_;
-        first_ = false;
-        return false;
-    }
-    if (!first_) {
-        expect(',', "',' or '}'");
-        skip_space();
-    }
-    name = scan_string(first_ ? "a member name in quotes or '}'" : "a member name in quotes");
-    first_ = false;
-    expect(':', "':'");
-    return true;
 }
 
 bool JsonReader::next_key(std::string_view& key) {
@@ -144,35 +189,6 @@ bool JsonReader::next_element() {
     }
     first_ = false;
     return true;
-}
-
-JsonReader::StringToken JsonReader::scan_string(std::string_view expected) {
-    expect('"', expected);
-    const std::size_t begin = position_;
-    const char* const end = text_.data() + text_.size();
-    StringToken token;
-    for (;;) {
-        const char* const found = find_special(text_.data() + position_, end);
-        position_ = static_cast<std::size_t>(found - text_.data());
-        if (found == end || static_cast<unsigned char>(*found) < 0x20) {
-            fail("'\"' or an escaped character");
-        }
-        if (*found == '"') {
-            token.content = text_.substr(begin, position_ - begin);
-            ++position_;
-            return token;
-        }
-        if (*found == '\\') {
-            token.escaped = true;
-            scan_escape();
-            continue;
-        }
-        const unsigned length = utf8_sequence(found, end);
-        if (length == 0) {
-            fail("valid UTF-8");
-        }
-        position_ += length;
-    }
 }
 
 void JsonReader::scan_escape() {

@@ -82,6 +82,7 @@ private:
     void enter();
     bool next_member(StringToken& name);
     StringToken scan_string(std::string_view expected);
+    StringToken scan_special_string();
     void scan_escape();
     NumberToken scan_number();
     void scan_digits();
