@@ -6,6 +6,8 @@
 #include "wire/retry_policy.hpp"
 #include "wire/url.hpp"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -234,10 +236,11 @@ void StreamedReply::note_usage(const Usage& usage) {
 }
 
 bool has_no_counting(const Endpoint& endpoint, std::optional<int> status) {
-    constexpr int not_found = 404;
-    constexpr int method_not_allowed = 405;
-    constexpr int not_implemented = 501;
-    if (status != not_found && status != method_not_allowed && status != not_implemented) {
+    // Not found, method not allowed, not implemented.
+    constexpr std::array<int, 3> no_such_endpoint{404, 405, 501};
+    const auto* const known =
+        std::find(no_such_endpoint.begin(), no_such_endpoint.end(), status.value_or(0));
+    if (known == no_such_endpoint.end()) {
         return false;
     }
     const ProviderProfile* const profile = find_profile(endpoint.provider);

@@ -90,36 +90,32 @@ HttpRequest ChatClient::encode(const ChatRequest& request, bool stream, EncodeCa
 }
 
 asio::awaitable<ChatReply> ChatClient::send(
-    async::CallContext& call,
-    const wire::RetryPolicy& policy,
-    RunSpending& account,
+    const CallTerms& terms,
     const ChatRequest& request,
     EncodeCache& cache,
     Diagnostics& note
 ) {
     HttpRequest encoded = encode(request, false, cache);
-    Exchange exchange(account, plan_of(transport_, request, encoded));
-    WholeReply attempt(transport_, call, note, exchange, std::move(encoded));
+    Exchange exchange(terms.account, plan_of(transport_, request, encoded));
+    WholeReply attempt(transport_, terms.call, note, exchange, std::move(encoded));
     attempt.names = providers::ToolNames(request.tools);
-    co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
+    co_await perform_with_retries(terms.call, terms.policy, attempt, retry_counters_, note);
     exchange.succeeded(attempt.reply);
     co_return std::move(attempt.reply);
 }
 
 asio::awaitable<ChatReply> ChatClient::stream(
-    async::CallContext& call,
-    const wire::RetryPolicy& policy,
-    RunSpending& account,
+    const CallTerms& terms,
     const ChatRequest& request,
     EncodeCache& cache,
     ReplySink& sink,
     Diagnostics& note
 ) {
     HttpRequest encoded = encode(request, true, cache);
-    Exchange exchange(account, plan_of(transport_, request, encoded));
-    StreamedReply attempt(transport_, call, note, exchange, std::move(encoded), sink);
+    Exchange exchange(terms.account, plan_of(transport_, request, encoded));
+    StreamedReply attempt(transport_, terms.call, note, exchange, std::move(encoded), sink);
     attempt.names = providers::ToolNames(request.tools);
-    co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
+    co_await perform_with_retries(terms.call, terms.policy, attempt, retry_counters_, note);
     exchange.succeeded(attempt.reply);
     co_return std::move(attempt.reply);
 }

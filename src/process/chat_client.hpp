@@ -20,6 +20,23 @@
 
 namespace llmproc {
 
+/// For whom and under which terms a model is asked.
+/// Lifetime: the arguments must outlive it.
+struct CallTerms {
+    CallTerms(
+        async::CallContext& own_call,
+        const wire::RetryPolicy& own_policy,
+        RunSpending& own_account
+    )
+        : call(own_call),
+          policy(own_policy),
+          account(own_account) {}
+
+    async::CallContext& call;
+    const wire::RetryPolicy& policy;
+    RunSpending& account;  ///< May refuse; each model that is asked is an exchange of its own.
+};
+
 /// Speaks one provider's protocol over HTTP, trying again as `policy` says. Used on the executor of the calls it is given.
 class ChatClient {
 public:
@@ -31,19 +48,15 @@ public:
     std::string rate_limit_group() const;
 
     /// `note` collects what is known for the error's diagnostics, on success and failure alike.
-    /// `account` may refuse the exchange (Errc::budget_exhausted), and learns what it used.
+    /// Throws LLMError{budget_exhausted} if the account refuses; else that learns what was used.
     boost::asio::awaitable<ChatReply> send(
-        async::CallContext& call,
-        const wire::RetryPolicy& policy,
-        RunSpending& account,
+        const CallTerms& terms,
         const ChatRequest& request,
         EncodeCache& cache,
         Diagnostics& note
     );
     boost::asio::awaitable<ChatReply> stream(
-        async::CallContext& call,
-        const wire::RetryPolicy& policy,
-        RunSpending& account,
+        const CallTerms& terms,
         const ChatRequest& request,
         EncodeCache& cache,
         ReplySink& sink,

@@ -189,18 +189,9 @@ asio::awaitable<ChatReply> ModelRouter::ask_one(
 ) {
     EncodeCache& cache = exchange.keep_encoded ? route.cache : exchange.once.emplace();
     if (exchange.sink != nullptr) {
-        return route.client.stream(
-            exchange.call,
-            exchange.policy,
-            exchange.account,
-            request,
-            cache,
-            *exchange.sink,
-            exchange.note
-        );
+        return route.client.stream(exchange, request, cache, *exchange.sink, exchange.note);
     }
-    return route.client
-        .send(exchange.call, exchange.policy, exchange.account, request, cache, exchange.note);
+    return route.client.send(exchange, request, cache, exchange.note);
 }
 
 asio::awaitable<ChatReply> ModelRouter::ask(ModelExchange& exchange, ChatRequest& request) {

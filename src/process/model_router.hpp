@@ -24,7 +24,7 @@ namespace llmproc {
 
 /// One question to whichever model answers it.
 /// Lifetime: the arguments must outlive it.
-struct ModelExchange {
+struct ModelExchange : CallTerms {
     ModelExchange(
         async::CallContext& own_call,
         const wire::RetryPolicy& own_policy,
@@ -32,15 +32,10 @@ struct ModelExchange {
         Diagnostics& own_note,
         ReplySink* own_sink = nullptr
     )
-        : call(own_call),
-          policy(own_policy),
-          account(own_account),
+        : CallTerms(own_call, own_policy, own_account),
           note(own_note),
           sink(own_sink) {}
 
-    async::CallContext& call;
-    const wire::RetryPolicy& policy;
-    RunSpending& account;             ///< Each model that is asked is an exchange of its own.
     Diagnostics& note;                ///< Of the model that is asked; its attempts are all models'.
     ReplySink* sink;                  ///< Takes a streamed answer; null = the answer as a whole.
     bool keep_encoded = true;         ///< The messages come again with the next question.
