@@ -59,9 +59,11 @@ struct LLMPROC_API ProviderProfile {
     ProviderProfile() = default;
     std::string name;         ///< e.g. "groq"; `model.provider` in the program file.
     std::string codec;        ///< Name of the protocol, e.g. "openai_chat".
-    std::string base_url;     ///< Empty = `model.base_url` must be set.
+    std::string base_url;     ///< Empty = `model.base_url` must be set (vertex: `region`).
     std::string api_key_env;  ///< Variable that holds the key; empty = no key is needed.
     Hosting hosting = Hosting::direct;
+    /// Name of the protocol at any address but the vendor's own; empty = the same.
+    std::string codec_elsewhere;
     ProviderQuirks quirks;
 };
 
@@ -74,6 +76,7 @@ struct LLMPROC_API Endpoint {
     Secret api_key;        ///< Empty = no authorization header is sent by the codec.
     Hosting hosting = Hosting::direct;
     std::string api_version;  ///< Of the API, in its own words; empty = the protocol's default.
+    std::string deployment;   ///< The server's name of `model`; empty = the same.
     ModelRules rules;         ///< What the program file says of the model.
     ProviderQuirks quirks;
 };

@@ -107,8 +107,12 @@ constexpr bool in_order() noexcept {
 static_assert(in_order());
 
 /// The rows of the profile table that have a well-known value of another name.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> provider_names{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> provider_names{{
+    {"anthropic_vertex", "gcp.vertex_ai"},
+    {"azure_openai", "azure.ai.openai"},
+    {"azure_openai_responses", "azure.ai.openai"},
     {"gemini", "gcp.gemini"},
+    {"gemini_vertex", "gcp.vertex_ai"},
     {"mistral", "mistral_ai"},
     {"openai_chat", "openai"},
     {"openai_responses", "openai"},

@@ -53,7 +53,7 @@ void check_passphrase_variable(const ProgramSettings& program) {
 }
 
 const Codec& codec_of(const ProgramSettings& program) {
-    const Codec* const codec = find_codec(program.profile->codec);
+    const Codec* const codec = find_codec(program.codec);
     if (codec == nullptr) {
         throw LLMError(
             Errc::internal,
@@ -71,6 +71,9 @@ ProcessSettings model_settings(const ProgramSettings& program, Secret key) {
     settings.endpoint.base_url = program.base_url;
     settings.endpoint.model = program.model;
     settings.endpoint.api_key = std::move(key);
+    settings.endpoint.hosting = program.profile->hosting;
+    settings.endpoint.api_version = program.api_version;
+    settings.endpoint.deployment = program.deployment;
     settings.endpoint.quirks = program.profile->quirks;
     settings.endpoint.rules = program.rules;
     settings.params = program.params;

@@ -3,6 +3,7 @@
 #include <llmproc/error.hpp>
 #include "program/config_field.hpp"
 #include "program/file_text.hpp"
+#include "program/hosting_check.hpp"
 #include "program/key_suggestion.hpp"
 #include "program/price_file.hpp"
 #include "program/program_schema.hpp"
@@ -23,10 +24,7 @@ namespace llmproc {
 namespace {
 
 // Accepted names of protocols that a later version speaks.
-constexpr std::array<std::string_view, 3> later_providers{
-    "anthropic_vertex",
-    "claude_code",
-    "gemini_vertex"};
+constexpr std::array<std::string_view, 1> later_providers{"claude_code"};
 
 std::string known_providers() {
     std::string names;
@@ -92,6 +90,7 @@ private:
         require("model.name", "the name of the model, for example name = \"gpt-5-mini\"");
         require("model.provider", "one of " + known_providers());
         check_provider();
+        check_hosting(draft_, [this](const std::string& key) { return place_of(key); });
         check_base_url();
         check_key();
     }
@@ -164,18 +163,21 @@ private:
     void check_base_url() {
         ProgramSettings& settings = draft_.settings;
         const bool own = !draft_.base_url.empty();
-        if (!own && settings.profile->base_url.empty()) {
+        const std::string address = own ? draft_.base_url : default_base_url(settings);
+        if (address.empty()) {
+            const bool azure = settings.profile->hosting == Hosting::azure;
+            const std::string example = azure ? "RESOURCE.openai.azure.com" : "host/v1";
             throw ConfigError(
                 place_of("model.base_url"),
                 "provider '" + settings.profile->name +
                     "' has no address of its own; set base_url, for example " +
-                    "base_url = \"https://host/v1\""
+                    "base_url = \"https://" + example + "\""
             );
         }
         const ConfigPlace place = place_of("model.base_url");
         std::optional<wire::Url> url;
         try {
-            url = wire::Url::parse(own ? draft_.base_url : settings.profile->base_url);
+            url = wire::Url::parse(address);
         } catch (const std::invalid_argument& problem) {
             throw ConfigError(place, problem.what());
         }
@@ -192,6 +194,7 @@ private:
         if (!url->query().empty()) {
             settings.base_url += "?" + url->query();
         }
+        complete_address(settings, [this](const std::string& key) { return place_of(key); });
     }
 
     void check_key() {

@@ -145,8 +145,19 @@ std::vector<KeyRow> model_rows() {
         {"model.rules", {}, set_model_rules, {}},
         {"model.prices_file", {}, set_prices_file, {}},
         {"model.max_iterations", {}, nullptr, {}},
-        {"model.project_id", {}, nullptr, {}},
-        {"model.region", {}, nullptr, {}},
+        {"model.api_version",
+         {},
+         [](auto& d, const auto& f) { d.settings.api_version = f.line(); },
+         {}},
+        {"model.deployment",
+         {},
+         [](auto& d, const auto& f) { d.settings.deployment = f.line(); },
+         {}},
+        {"model.project_id",
+         {},
+         [](auto& d, const auto& f) { d.settings.project_id = f.line(); },
+         {}},
+        {"model.region", {}, [](auto& d, const auto& f) { d.settings.region = f.line(); }, {}},
     };
 }
 

@@ -35,8 +35,13 @@ struct KeySource {
 struct ProgramSettings {
     const ProviderProfile* profile = nullptr;
     std::string model;
-    ModelRules rules;      ///< What the file says of the model.
-    std::string base_url;  ///< Checked; without trailing slash.
+    ModelRules rules;         ///< What the file says of the model.
+    std::string codec;        ///< Name of the protocol at base_url.
+    std::string base_url;     ///< Checked; without trailing slash; vertex: up to the location.
+    std::string api_version;  ///< As Endpoint has it, also the next.
+    std::string deployment;
+    std::string project_id;  ///< Of Google Cloud.
+    std::string region;
     KeySource key;
     std::string system_prompt;
     std::string user_prompt;

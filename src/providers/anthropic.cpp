@@ -5,6 +5,7 @@
 #include "providers/openai_errors.hpp"
 #include "providers/request_parts.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 namespace llmproc::providers {
@@ -13,13 +14,7 @@ namespace {
 
 /// The vendor's own base URL has no version, many gateways' have: both are right.
 std::string path_below(const Endpoint& endpoint, std::string_view path) {
-    std::string_view base = endpoint.base_url;
-    base = base.substr(0, base.find('?'));
-    while (base.ends_with('/')) {
-        base.remove_suffix(1);
-    }
-    const bool has_version = base.ends_with("/v1") && !base.ends_with("//v1");
-    return (has_version ? "" : "/v1") + std::string(path);
+    return (base_path(endpoint).ends_with("/v1") ? "" : "/v1") + std::string(path);
 }
 
 HttpRequest anthropic_request(
@@ -29,8 +24,42 @@ HttpRequest anthropic_request(
 ) {
     HttpRequest request = json_request(method, path_below(endpoint, path), endpoint);
     add_key_header(request, "x-api-key", "", endpoint);
-    request.headers.add("anthropic-version", std::string(anthropic_version));
+    const std::string_view version = endpoint.api_version.empty()
+                                         ? anthropic_version
+                                         : std::string_view(endpoint.api_version);
+    try {
+        request.headers.add("anthropic-version", std::string(version));
+    } catch (const std::invalid_argument& problem) {
+        invalid_request(std::string("model.api_version: ") + problem.what());
+    }
     return request;
+}
+
+/// Google Cloud has the model and the kind of call in the path, and the version in the body.
+HttpRequest vertex_request(
+    const ChatRequest& request,
+    const Endpoint& endpoint,
+    AnthropicCall call,
+    EncodeCache& cache
+) {
+    std::string path = "/publishers/anthropic/models/";
+    switch (call) {
+        case AnthropicCall::count: path += "count-tokens:rawPredict"; break;
+        case AnthropicCall::reply:
+            path += path_name("the model", wire_model(request, endpoint)) + ":rawPredict";
+            break;
+        case AnthropicCall::stream:
+            path += path_name("the model", wire_model(request, endpoint)) + ":streamRawPredict";
+            break;
+    }
+    HttpRequest result = json_request("POST", path, endpoint);
+    add_key_header(result, "authorization", "Bearer ", endpoint);
+    add_extra_headers(result, request.params);
+    const std::string_view version = endpoint.api_version.empty()
+                                         ? anthropic_vertex_version
+                                         : std::string_view(endpoint.api_version);
+    result.body = encode_anthropic_body(request, endpoint, call, version, cache);
+    return result;
 }
 
 HttpRequest with_body(
@@ -40,6 +69,9 @@ HttpRequest with_body(
     AnthropicCall call,
     EncodeCache& cache
 ) {
+    if (endpoint.hosting == Hosting::vertex) {
+        return vertex_request(request, endpoint, call, cache);
+    }
     HttpRequest result = anthropic_request("POST", path, endpoint);
     add_extra_headers(result, request.params);
     // The server takes a key or a bearer token, not both.
@@ -101,6 +133,9 @@ public:
     }
 
     std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint) const override {
+        if (endpoint.hosting == Hosting::vertex) {
+            return std::nullopt;
+        }
         // A page has 20 entries unless more are asked for; 1000 is the most.
         return anthropic_request("GET", "/models?limit=1000", endpoint);
     }

@@ -18,8 +18,10 @@
 namespace llmproc::providers {
 
 inline constexpr std::string_view anthropic_name = "anthropic";
-/// Sent where the request names no other in its header anthropic-version.
+/// Sent where neither the endpoint nor the request's header anthropic-version names another.
 inline constexpr std::string_view anthropic_version = "2026-10-21";
+/// The same in a body for Google Cloud.
+inline constexpr std::string_view anthropic_vertex_version = "vertex-2023-10-16";
 /// Sent where max_tokens is not set, since the protocol demands one: within the limits of every
 /// current model, and below those at which a reply without streaming takes ten minutes.
 inline constexpr std::int64_t anthropic_max_tokens = 16384;

@@ -37,8 +37,8 @@ public:
         if (role == Role::system && !system_allowed_) {
             throw LLMError(
                 Errc::not_supported,
-                "the API version in the header anthropic-version allows system messages only "
-                "before all others; use version 2026-10-21, or ChatRequest::system"
+                "this version of the API allows system messages only before all others; set "
+                "model.api_version = \"2026-10-21\", or use ChatRequest::system"
             );
         }
         if (!content.empty()) {

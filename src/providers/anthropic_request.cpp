@@ -26,6 +26,15 @@ namespace {
 /// From this version on sampling is refused and messages of role "system" are allowed.
 constexpr std::string_view version_2026_10_21 = "2026-10-21";
 
+bool since_2026_10_21(std::string_view version) {
+    // The names of Google Cloud's own versions end with a date too: of the API they came from.
+    constexpr std::string_view vertex = "vertex-";
+    if (version.starts_with(vertex)) {
+        version.remove_prefix(vertex.size());
+    }
+    return version >= version_2026_10_21;
+}
+
 void write_tool(JsonWriter& json, const ToolSpec& tool, std::optional<bool> adapt) {
     json.begin_object();
     json.key("name");
@@ -116,7 +125,7 @@ void check_sampling(
         refuse("seed", "Anthropic Messages, which has none", "remove it");
     }
     check_model_sampling(params, rules, model);
-    if (version < version_2026_10_21 || insisted) {
+    if (!since_2026_10_21(version) || insisted) {
         return;
     }
     const std::array<std::pair<std::string_view, bool>, 3> removed{{
@@ -129,8 +138,7 @@ void check_sampling(
             refuse(
                 name,
                 "version " + std::string(version) + " of the API",
-                "remove it, or set parameters.extra_headers = { anthropic-version = "
-                "\"2023-06-01\" }"
+                "remove it, or set model.api_version = \"2023-06-01\""
             );
         }
     }
@@ -239,10 +247,17 @@ std::string encode_anthropic_body(
     std::string settings;
     JsonWriter json(settings);
     json.begin_object();
-    json.key("model");
     const std::string& model = model_of(request, endpoint);
     const ModelRules rules = rules_for(anthropic_name, model, endpoint);
-    json.string(model);
+    const bool vertex = endpoint.hosting == Hosting::vertex;
+    if (vertex) {
+        json.key("anthropic_version");
+        json.string(version);
+    }
+    if (!vertex || call == AnthropicCall::count) {
+        json.key("model");
+        json.string(wire_model(request, endpoint));
+    }
     if (call != AnthropicCall::count) {
         const bool insisted = endpoint.rules.sampling == true;
         check_sampling(params, rules, model, version, insisted);
@@ -264,7 +279,7 @@ std::string encode_anthropic_body(
     std::string body;
     body.reserve(settings.size() + bytes + request.system.size() + request.system.size() / 8 + 128);
     body += settings;
-    write_anthropic_messages(body, request, cache, version >= version_2026_10_21);
+    write_anthropic_messages(body, request, cache, since_2026_10_21(version));
     body.push_back('}');
     if (!params.extra_body) {
         return body;

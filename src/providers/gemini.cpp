@@ -13,12 +13,41 @@ namespace llmproc::providers {
 
 namespace {
 
+/// `path` below the API's version, unless the base URL ends with one.
+std::string path_below(const Endpoint& endpoint, std::string_view path) {
+    const std::string_view base = base_path(endpoint);
+    if (endpoint.hosting == Hosting::vertex || ends_with_version(base)) {
+        return std::string(path);
+    }
+    std::string result = "/";
+    if (endpoint.api_version.empty()) {
+        result += gemini_version;
+    } else {
+        result += path_name("the API version", endpoint.api_version);
+    }
+    return result.append(path);
+}
+
+/// Google Cloud lists models by publisher; a model of one's own is an endpoint.
+std::string vertex_model_path(const std::string& model) {
+    constexpr std::string_view plain = "models/";
+    if (model.starts_with("publishers/") || model.starts_with("endpoints/")) {
+        return path_name("the model", model);
+    }
+    return "publishers/google/models/" +
+           path_name("the model", model.starts_with(plain) ? model.substr(plain.size()) : model);
+}
+
 HttpRequest gemini_request(
     std::string_view method,
     std::string_view path,
     const Endpoint& endpoint
 ) {
-    HttpRequest request = json_request(method, path, endpoint);
+    HttpRequest request = json_request(method, path_below(endpoint, path), endpoint);
+    if (endpoint.hosting == Hosting::vertex) {
+        add_key_header(request, "authorization", "Bearer ", endpoint);
+        return request;
+    }
     // Not in the query, where logs would show it.
     add_key_header(request, "x-goog-api-key", "", endpoint);
     return request;
@@ -29,7 +58,9 @@ HttpRequest model_request(
     std::string_view call,
     const Endpoint& endpoint
 ) {
-    std::string path = "/" + gemini_model_path(model);
+    std::string path = "/";
+    path += endpoint.hosting == Hosting::vertex ? vertex_model_path(model)
+                                                : gemini_model_path(model);
     path += call;
     return gemini_request("POST", path, endpoint);
 }
@@ -76,7 +107,7 @@ public:
         EncodeCache& cache
     ) const override {
         HttpRequest result = model_request(
-            model_of(request, endpoint),
+            wire_model(request, endpoint),
             stream ? ":streamGenerateContent?alt=sse" : ":generateContent",
             endpoint
         );
@@ -108,7 +139,7 @@ public:
         const ChatRequest& request,
         const Endpoint& endpoint
     ) const override {
-        HttpRequest result = model_request(model_of(request, endpoint), ":countTokens", endpoint);
+        HttpRequest result = model_request(wire_model(request, endpoint), ":countTokens", endpoint);
         result.body = encode_gemini_count(request, endpoint);
         add_extra_headers(result, request.params);
         return result;
@@ -119,6 +150,9 @@ public:
     }
 
     std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint) const override {
+        if (endpoint.hosting == Hosting::vertex) {
+            return std::nullopt;
+        }
         return gemini_request("GET", "/models?pageSize=1000", endpoint);  // the API's largest page
     }
 
@@ -130,6 +164,9 @@ public:
         const std::vector<std::string>& texts,
         const Endpoint& endpoint
     ) const override {
+        if (endpoint.hosting == Hosting::vertex) {
+            return std::nullopt;  // Google Cloud has another protocol for it
+        }
         HttpRequest request = model_request(endpoint.model, ":batchEmbedContents", endpoint);
         request.body = encode_gemini_embeddings(texts, endpoint);
         return request;
@@ -142,18 +179,13 @@ public:
 
 }  // namespace
 
+bool ends_with_version(std::string_view path) noexcept {
+    const std::string_view last = path.substr(path.rfind('/') + 1);
+    return last.size() > 1 && last[0] == 'v' && last[1] >= '0' && last[1] <= '9';
+}
+
 std::string gemini_model_path(const std::string& model) {
-    constexpr std::string_view safe =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-        "-._~/@:+";
-    if (model.empty() || model.find_first_not_of(safe) != model.npos ||
-        model.find("..") != model.npos) {
-        invalid_request(
-            "the model name \"" + model +
-            "\" cannot stand in an address; give one of "
-            "the provider's list of models, e.g. gemini-3.8-flash"
-        );
-    }
+    static_cast<void>(path_name("the model", model));
     const bool whole = model.starts_with("models/") || model.starts_with("tunedModels/");
     return whole ? model : "models/" + model;
 }

@@ -24,6 +24,12 @@ inline constexpr std::string_view of_candidate = "of_candidate";
 /// Beginning of the ids that this library gives to calls without one; such ids are never sent.
 inline constexpr std::string_view made_call_id = "call_gemini_";
 
+/// Sent in the path where neither the endpoint nor its base URL names another.
+inline constexpr std::string_view gemini_version = "v1beta";
+
+/// Whether the last segment of a path is a version, like v1 or v1beta.
+bool ends_with_version(std::string_view path) noexcept;
+
 /// `models/x`, or the name itself where it says already what it is.
 /// Throws LLMError{invalid_argument} for a name that would change the path.
 std::string gemini_model_path(const std::string& model);

@@ -247,7 +247,8 @@ std::string encode_gemini_count(const ChatRequest& request, const Endpoint& endp
     counted.params.adapt_schemas = request.params.adapt_schemas;
     EncodeCache cache;
     std::string whole = encode_gemini_body(counted, endpoint, cache);
-    if (whole.starts_with(R"({"contents":)") && !counted.params.extra_body) {
+    const bool plain = whole.starts_with(R"({"contents":)") && !counted.params.extra_body;
+    if (plain || endpoint.hosting == Hosting::vertex) {
         return whole;
     }
     // With a system prompt or tools only the form for a whole request counts everything.

@@ -10,6 +10,31 @@ namespace llmproc::providers {
 
 namespace {
 
+/// `path` below an Azure resource: its newer API ("v1") is OpenAI's, the older ones have a version in
+/// the query and deployments in the path. A base URL without a path names the resource alone.
+std::string azure_path(
+    std::string_view path,
+    const Endpoint& endpoint,
+    const std::string& deployment
+) {
+    const std::string_view base = base_path(endpoint);
+    const bool versioned = !endpoint.api_version.empty();
+    std::string result = base.empty() ? "/openai" : "";
+    if (!versioned && (base.empty() || base.ends_with("/openai"))) {
+        result += "/v1";
+    }
+    const bool has_deployment = base.ends_with("/v1") || base.find("/deployments/") != base.npos;
+    if (versioned && !deployment.empty() && !has_deployment) {
+        result += "/deployments/" + path_name("the deployment", deployment);
+    }
+    result += path;
+    if (versioned) {
+        result += path.find('?') == path.npos ? "?" : "&";
+        result += "api-version=" + path_name("the API version", endpoint.api_version);
+    }
+    return result;
+}
+
 class OpenAiChatCodec final : public Codec {
 public:
     std::string_view name() const noexcept override { return openai_chat_name; }
@@ -20,7 +45,8 @@ public:
         bool stream,
         EncodeCache& cache
     ) const override {
-        HttpRequest result = openai_request("POST", "/chat/completions", endpoint);
+        HttpRequest result =
+            openai_request("POST", "/chat/completions", endpoint, wire_model(request, endpoint));
         result.body = encode_chat_body(request, endpoint, stream, cache);
         add_extra_headers(result, request.params);
         return result;
@@ -52,7 +78,8 @@ public:
         const std::vector<std::string>& texts,
         const Endpoint& endpoint
     ) const override {
-        HttpRequest request = openai_request("POST", "/embeddings", endpoint);
+        HttpRequest request =
+            openai_request("POST", "/embeddings", endpoint, wire_model(ChatRequest(), endpoint));
         request.body = encode_embeddings_body(texts, endpoint);
         return request;
     }
@@ -67,8 +94,15 @@ public:
 HttpRequest openai_request(
     std::string_view method,
     std::string_view path,
-    const Endpoint& endpoint
+    const Endpoint& endpoint,
+    const std::string& deployment
 ) {
+    if (endpoint.hosting == Hosting::azure) {
+        HttpRequest request =
+            json_request(method, azure_path(path, endpoint, deployment), endpoint);
+        add_key_header(request, "api-key", "", endpoint);
+        return request;
+    }
     HttpRequest request = json_request(method, path, endpoint);
     add_key_header(request, "authorization", "Bearer ", endpoint);
     return request;

@@ -26,11 +26,13 @@ std::string encode_chat_body(
     EncodeCache& cache
 );
 
-/// A request without body: target below the base URL and the common headers.
+/// A request without body: target below the base URL and the common headers. `deployment` is who
+/// answers: older versions of Azure's API want that in the path. Empty = the server itself.
 HttpRequest openai_request(
     std::string_view method,
     std::string_view path,
-    const Endpoint& endpoint
+    const Endpoint& endpoint,
+    const std::string& deployment = std::string()
 );
 
 /// A complete answer; only its first choice is read.

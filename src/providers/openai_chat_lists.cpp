@@ -5,6 +5,7 @@
 #include "providers/openai_chat.hpp"
 #include "providers/openai_errors.hpp"
 #include "providers/openai_fields.hpp"
+#include "providers/request_parts.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -131,7 +132,7 @@ std::string encode_embeddings_body(
     JsonWriter json(body);
     json.begin_object();
     json.key("model");
-    json.string(endpoint.model);
+    json.string(wire_model(ChatRequest(), endpoint));
     json.key("input");
     json.begin_array();
     for (const std::string& text : texts) {

@@ -275,7 +275,7 @@ std::string encode_chat_body(
     json.key("model");
     const std::string& model = model_of(request, endpoint);
     const ModelRules rules = rules_for(openai_chat_name, model, endpoint);
-    json.string(model);
+    json.string(wire_model(request, endpoint));
     write_tools(json, request);
     write_params(json, request.params, endpoint, rules, model);
     write_stream(json, stream, endpoint);

@@ -259,7 +259,7 @@ std::string encode_responses_body(
     JsonWriter json(settings);
     json.begin_object();
     json.key("model");
-    json.string(model);
+    json.string(wire_model(request, endpoint));
     write_input_settings(json, request, rules, model);
     write_output_settings(json, request.params, stream);
     std::string body = encode_body(request, rules, std::move(settings), cache);
@@ -276,7 +276,7 @@ std::string encode_input_tokens_body(const ChatRequest& request, const Endpoint&
     JsonWriter json(settings);
     json.begin_object();
     json.key("model");
-    json.string(model);
+    json.string(wire_model(request, endpoint));
     write_input_settings(json, request, rules, model);
     EncodeCache cache;
     const std::string body = encode_body(request, rules, std::move(settings), cache);

@@ -22,6 +22,8 @@ struct Row {
     bool developer_role;
     bool stream_usage;
     bool send_top_k;
+    Hosting hosting = Hosting::direct;
+    std::string_view codec_elsewhere = {};
 };
 
 // Protocols.
@@ -31,7 +33,7 @@ constexpr std::string_view gemini = "gemini";
 constexpr std::string_view responses = "openai_responses";
 
 // One row is all that a server of a known protocol needs. Sorted by name.
-constexpr std::array<Row, 16> rows{{
+constexpr std::array<Row, 20> rows{{
     {"anthropic",
      anthropic,
      "https://api.anthropic.com",
@@ -40,22 +42,60 @@ constexpr std::array<Row, 16> rows{{
      false,
      false,
      true},
+    {"anthropic_vertex",
+     anthropic,
+     "",
+     "GOOGLE_OAUTH_ACCESS_TOKEN",
+     false,
+     false,
+     false,
+     true,
+     Hosting::vertex},
+    {"azure_openai", chat, "", "AZURE_OPENAI_API_KEY", true, true, true, false, Hosting::azure},
+    {"azure_openai_responses",
+     responses,
+     "",
+     "AZURE_OPENAI_API_KEY",
+     true,
+     true,
+     true,
+     false,
+     Hosting::azure},
     {"deepseek", chat, "https://api.deepseek.com", "DEEPSEEK_API_KEY", false, false, true, false},
     {"gemini",
      gemini,
-     "https://generativelanguage.googleapis.com/v1beta",
+     "https://generativelanguage.googleapis.com",
      "GEMINI_API_KEY",
      false,
      false,
      true,
      true},
+    {"gemini_vertex",
+     gemini,
+     "",
+     "GOOGLE_OAUTH_ACCESS_TOKEN",
+     false,
+     false,
+     true,
+     true,
+     Hosting::vertex},
     {"groq", chat, "https://api.groq.com/openai/v1", "GROQ_API_KEY", true, false, true, false},
     {"llamacpp", chat, "http://localhost:8080/v1", "", false, false, true, true},
     {"lmstudio", chat, "http://localhost:1234/v1", "", false, false, true, true},
     // Mistral refuses unknown fields, stream_options among them, and always sends usage.
     {"mistral", chat, "https://api.mistral.ai/v1", "MISTRAL_API_KEY", false, false, false, false},
     {"ollama", chat, "http://localhost:11434/v1", "", false, false, true, false},
-    {"openai", chat, "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
+    // What calls itself OpenAI's at another address nearly always speaks Chat Completions alone.
+    {"openai",
+     responses,
+     "https://api.openai.com/v1",
+     "OPENAI_API_KEY",
+     true,
+     true,
+     true,
+     false,
+     Hosting::direct,
+     chat},
     {"openai_chat", chat, "https://api.openai.com/v1", "OPENAI_API_KEY", true, true, true, false},
     {"openai_compatible", chat, "", "", false, false, true, true},
     {"openai_responses",
@@ -79,9 +119,14 @@ constexpr std::array<Row, 16> rows{{
     {"xai", chat, "https://api.x.ai/v1", "XAI_API_KEY", true, false, true, false},
 }};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 14> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 19> aliases{{
+    {"azure", "azure_openai"},
+    {"azure-openai", "azure_openai"},
+    {"azure-openai-responses", "azure_openai_responses"},
     {"claude", "anthropic"},
+    {"claude_vertex", "anthropic_vertex"},
     {"google", "gemini"},
+    {"google_vertex", "gemini_vertex"},
     {"grok", "xai"},
     {"llama-cpp", "llamacpp"},
     {"llama-server", "llamacpp"},
@@ -105,6 +150,8 @@ std::vector<ProviderProfile> make_profiles() {
         profile.codec = row.codec;
         profile.base_url = row.base_url;
         profile.api_key_env = row.api_key_env;
+        profile.hosting = row.hosting;
+        profile.codec_elsewhere = row.codec_elsewhere;
         profile.quirks.max_completion_tokens = row.max_completion_tokens;
         profile.quirks.developer_role = row.developer_role;
         profile.quirks.stream_usage = row.stream_usage;

@@ -150,6 +150,37 @@ const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint
     return model;
 }
 
+const std::string& wire_model(const ChatRequest& request, const Endpoint& endpoint) {
+    const std::string& model = model_of(request, endpoint);
+    return endpoint.deployment.empty() || model != endpoint.model ? model : endpoint.deployment;
+}
+
+std::string_view base_path(const Endpoint& endpoint) noexcept {
+    std::string_view base = endpoint.base_url;
+    base = base.substr(0, base.find('?'));
+    const std::size_t authority = base.find("://");
+    const std::size_t begin = base.find('/', authority == base.npos ? 0 : authority + 3);
+    std::string_view path = begin == base.npos ? std::string_view() : base.substr(begin);
+    while (path.ends_with('/')) {
+        path.remove_suffix(1);
+    }
+    return path;
+}
+
+const std::string& path_name(std::string_view what, const std::string& name) {
+    constexpr std::string_view safe =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+        "-._~/@:+";
+    if (name.empty() || name.find_first_not_of(safe) != name.npos || name.find("..") != name.npos) {
+        invalid_request(
+            std::string(what) + " \"" + name +
+            "\" cannot stand in an address; give it as the provider lists it, in letters, digits "
+            "and -._~/@:+"
+        );
+    }
+    return name;
+}
+
 void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value) {
     if (value) {
         json.key(name);

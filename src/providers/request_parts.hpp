@@ -37,6 +37,18 @@ void add_extra_headers(HttpRequest& request, const SamplingParams& params);
 /// The model to ask. Throws LLMError{invalid_argument} if none is named.
 const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint);
 
+/// The name that the server knows the model by: the endpoint's deployment, where it has one and the
+/// request asks for no other model. Throws as `model_of`.
+const std::string& wire_model(const ChatRequest& request, const Endpoint& endpoint);
+
+/// The path of the endpoint's base URL, without query and trailing slashes.
+/// Lifetime: a view into `endpoint`.
+std::string_view base_path(const Endpoint& endpoint) noexcept;
+
+/// `name`, which is to stand in the path of an address. `what` names it in errors.
+/// Throws LLMError{invalid_argument} for a name that would change the path.
+const std::string& path_name(std::string_view what, const std::string& name);
+
 void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value);
 void write_number(JsonWriter& json, std::string_view name, std::optional<double> value);
 

@@ -18,11 +18,12 @@ using testing_cassettes::read_cassette;
 LLMProgram program_for(
     const ScriptedServer& server,
     const std::string& settings = "",
-    const std::string& model = "claude-opus-5-5"
+    const std::string& model = "claude-opus-5-5",
+    const std::string& model_lines = ""
 ) {
     return LLMProgram::from_toml_string(
         "[model]\nname = \"" + model + "\"\nprovider = \"claude\"\nbase_url = \"" + server.url() +
-            "\"\napi_key = \"sk-ant-test\"\nallow_inline_key = true\n" +
+            "\"\napi_key = \"sk-ant-test\"\nallow_inline_key = true\n" + model_lines +
             "[connection]\nca_file = \"" + server.ca_file() + "\"\n" + settings,
         "test.toml"
     );
@@ -93,9 +94,8 @@ TEST(AnthropicProcessTest, TheVersionOfTheProgramFileDecidesAboutSampling) {
         EXPECT_NE(error.message().find("2023-06-01"), std::string::npos);
     }
     EXPECT_TRUE(server.requests().empty());
-    const std::string older = "extra_headers = { anthropic-version = \"2023-06-01\" }\n";
-    SyncLLMProcess process =
-        program_for(server, sampling + older, "claude-sonnet-4-5").start_sync();
+    const std::string older = "api_version = \"2023-06-01\"\n";
+    SyncLLMProcess process = program_for(server, sampling, "claude-sonnet-4-5", older).start_sync();
     static_cast<void>(process.run("hi"));
     const auto requests = server.requests();
     ASSERT_EQ(requests.size(), 1U);

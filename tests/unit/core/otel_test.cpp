@@ -166,6 +166,8 @@ TEST(OtelTest, ProvidersHaveTheirWellKnownNames) {
     EXPECT_EQ(otel_provider_name("mistral"), "mistral_ai");
     EXPECT_EQ(otel_provider_name("xai"), "x_ai");
     EXPECT_EQ(otel_provider_name("openai_chat"), "openai");
+    EXPECT_EQ(otel_provider_name("azure_openai_responses"), "azure.ai.openai");
+    EXPECT_EQ(otel_provider_name("gemini_vertex"), "gcp.vertex_ai");
     for (const char* const same :
          {"openai", "deepseek", "groq", "openai_compatible", "ollama", ""}) {
         EXPECT_EQ(otel_provider_name(same), same);

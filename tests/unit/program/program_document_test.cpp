@@ -51,7 +51,7 @@ TEST(ProgramDocumentTest, TheFileWithEverythingIsAccepted) {
     testing::write_file(folder.path() / "prompts" / "assistant.txt", "Be brief.\n");
     testing::write_file(
         folder.path() / "prices.toml",
-        "[[price]]\nprovider = \"openai\"\nmodel = \"gpt-4.1-mini\"\ninput = 1\noutput = 2\n"
+        "[[price]]\nprovider = \"openai_chat\"\nmodel = \"gpt-4.1-mini\"\ninput = 1\noutput = 2\n"
     );
     const ProgramSettings program =
         read_program(toml_in(section("A file with everything")), "p.toml", folder.path());

@@ -163,19 +163,22 @@ TEST(ProgramFileTest, ReadsConnection) {
     EXPECT_EQ(place.key, "connection.ca_file");
 }
 
-TEST(ProgramFileTest, EveryProviderNeedsOnlyNameAndProvider) {
+TEST(ProgramFileTest, EveryProviderNeedsOnlyNameProviderAndItsPlace) {
     for (const ProviderProfile& profile : provider_profiles()) {
         SCOPED_TRACE(profile.name);
         std::string text = "[model]\nname = \"m\"\nprovider = \"" + profile.name + "\"\n";
-        if (profile.base_url.empty()) {
+        std::string base_url = profile.base_url;
+        if (base_url.empty()) {
+            base_url = "https://example.com";
             text += "base_url = \"https://example.com\"\n";
+        }
+        if (profile.hosting == Hosting::vertex) {
+            base_url += "/v1/projects/p/locations/r";
+            text += "project_id = \"p\"\nregion = \"r\"\n";
         }
         const ProgramSettings program = read_program(text, "p.toml", "/");
         EXPECT_EQ(program.profile, &profile);
-        EXPECT_EQ(
-            program.base_url,
-            profile.base_url.empty() ? "https://example.com" : profile.base_url
-        );
+        EXPECT_EQ(program.base_url, base_url);
         EXPECT_EQ(program.key.env, profile.api_key_env);
         EXPECT_EQ(program.key.needed, !profile.api_key_env.empty());
         EXPECT_EQ(program.key.place.line, 3U);

@@ -96,7 +96,7 @@ TEST(AnthropicRequestTest, SamplingIsRefusedBeforeSendingFromVersion20261021On) 
         const LLMError error = failure(request);
         EXPECT_EQ(error.errc(), Errc::not_supported);
         EXPECT_NE(error.message().find("parameters." + key), std::string::npos);
-        EXPECT_NE(error.message().find("anthropic-version = \"2023-06-01\""), std::string::npos);
+        EXPECT_NE(error.message().find("model.api_version = \"2023-06-01\""), std::string::npos);
 
         request.params.extra_headers = {{"Anthropic-Version", "2027-01-01"}};
         EXPECT_EQ(failure(request).errc(), Errc::not_supported);

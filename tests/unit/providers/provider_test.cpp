@@ -20,7 +20,8 @@ TEST(ProfileTest, RowsAreSortedAndEachNamesAKnownCodec) {
         EXPECT_EQ(find_profile(row.name), &row);
         EXPECT_TRUE(row.base_url.empty() || row.base_url.back() != '/') << row.name;
         // A vendor's server needs a key and https, a local one neither.
-        const bool vendor = row.base_url.rfind("https://", 0) == 0;
+        const bool vendor = row.base_url.rfind("https://", 0) == 0 ||
+                            row.hosting != Hosting::direct;
         EXPECT_EQ(vendor, !row.api_key_env.empty()) << row.name;
     }
 }
@@ -41,15 +42,17 @@ TEST(ProfileTest, OpenAiWantsItsNewNames) {
 }
 
 TEST(ProfileTest, OpenAiResponsesIsTheSameServerAndKeyAsOpenAi) {
-    const ProviderProfile& chat = *find_profile("openai");
+    const ProviderProfile& openai = *find_profile("openai");
     ASSERT_NE(find_profile("openai-responses"), nullptr);
     const ProviderProfile& responses = *find_profile("openai-responses");
     EXPECT_EQ(responses.name, "openai_responses");
     EXPECT_EQ(find_profile("openai_response"), &responses);
     EXPECT_EQ(responses.codec, "openai_responses");
-    EXPECT_EQ(chat.codec, "openai_chat");
-    EXPECT_EQ(responses.base_url, chat.base_url);
-    EXPECT_EQ(responses.api_key_env, chat.api_key_env);
+    EXPECT_EQ(openai.codec, "openai_responses");
+    EXPECT_EQ(openai.codec_elsewhere, "openai_chat");
+    EXPECT_EQ(responses.codec_elsewhere, "");
+    EXPECT_EQ(responses.base_url, openai.base_url);
+    EXPECT_EQ(responses.api_key_env, openai.api_key_env);
     EXPECT_FALSE(responses.quirks.send_top_k);
 }
 
