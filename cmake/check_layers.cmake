@@ -37,7 +37,9 @@ set(public_runtime
 )
 set(public_providers provider)
 set(public_tools)
-set(public_process process run_result stream sync_process sync_stream typed_result)
+set(public_process
+    process run_result stream sync_process sync_stream token_provider typed_result
+)
 set(public_program program)
 set(public_agent)
 set(public_cli)

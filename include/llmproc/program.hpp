@@ -5,6 +5,7 @@
 #include <llmproc/asio_fwd.hpp>
 #include <llmproc/export.hpp>
 #include <llmproc/sync_process.hpp>
+#include <llmproc/token_provider.hpp>
 
 #include <filesystem>
 #include <functional>
@@ -40,6 +41,11 @@ public:
     /// leaves `start()`. Throws LLMError: invalid_argument (an empty function).
     /// Thread safety: `ask` may be called by several threads if they start processes.
     [[nodiscard]] LLMProgram with_client_key_passphrase(std::function<std::string()> ask) const;
+    /// A copy whose requests carry `authorization: Bearer` with a token of `provider`: a function, a
+    /// coroutine function, or a TokenProvider with settings. No key is read then, and none is sent.
+    /// An answer 401 drops the token and is asked for once more with a new one. Throws LLMError:
+    /// invalid_argument (an empty function).
+    [[nodiscard]] LLMProgram with_token_provider(TokenProvider provider) const;
 
     /// Starts a process on the executor of the awaiting coroutine.
     /// Throws ConfigError: missing_api_key, invalid_config (a certificate, key, passphrase or proxy

@@ -79,6 +79,11 @@ std::int64_t estimated_tokens(const HttpRequest& request, const SamplingParams& 
            params.max_tokens.value_or(0);
 }
 
+void authorize(HttpRequest& request, const AccessToken& token) {
+    // One credential of a request is enough, whatever else the program's headers say.
+    request.headers.set("authorization", "Bearer " + std::string(token.token.reveal()));
+}
+
 void settle(net::RatePermit& permit, const Usage& usage) noexcept {
     if (usage.reported) {
         permit.settle(usage.total_tokens);
@@ -115,8 +120,35 @@ void ChatAttempt::learn_limits(const HttpResponse& head) {
     }
 }
 
+asio::awaitable<net::HttpExchange> ChatAttempt::send(
+    const HttpRequest& request,
+    BearerTokens::TokenPtr& token
+) {
+    if (!transport_.settings->tokens) {
+        co_return co_await transport_.http.send(call_, request);
+    }
+    BearerTokens& tokens = *transport_.settings->tokens;
+    authorized_ = request;
+    token = co_await tokens.get(call_);
+    authorize(authorized_, *token);
+    {
+        net::HttpExchange exchange = co_await transport_.http.send(call_, authorized_);
+        constexpr int unauthorized = 401;
+        if (exchange.head().status != unauthorized) {
+            co_return std::move(exchange);
+        }
+        tokens.invalidate(*token);
+        // Read to its end, the answer leaves a connection that can be used again.
+        const std::string refused = co_await read_error_body(exchange);
+    }
+    token = co_await tokens.get(call_);
+    authorize(authorized_, *token);
+    co_return co_await transport_.http.send(call_, authorized_);
+}
+
 asio::awaitable<net::HttpExchange> ChatAttempt::open(const HttpRequest& request) {
-    net::HttpExchange exchange = co_await transport_.http.send(call_, request);
+    BearerTokens::TokenPtr token;
+    net::HttpExchange exchange = co_await send(request, token);
     const HttpResponse& head = exchange.head();
     note_.status = head.status;
     note_.request_id = codec().request_id(head.headers);
@@ -127,7 +159,8 @@ asio::awaitable<net::HttpExchange> ChatAttempt::open(const HttpRequest& request)
         refusal = head.headers;
         std::string body = co_await read_error_body(exchange);
         // Some servers quote the key they refuse.
-        body = transport_.settings->endpoint.api_key.redact(std::move(body));
+        const Secret& key = token ? token->token : transport_.settings->endpoint.api_key;
+        body = key.redact(std::move(body));
         const HttpResponse response = whole(exchange, std::move(body));
         const LLMError error = codec().decode_error(response);
         keep_hint(refusal, error.diagnostics());

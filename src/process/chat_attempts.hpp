@@ -9,6 +9,7 @@
 #include "model/reply_builder.hpp"
 #include "net/http_client.hpp"
 #include "net/rate_limiter.hpp"
+#include "process/bearer_tokens.hpp"
 #include "process/process_settings.hpp"
 #include "process/reply_sink.hpp"
 #include "process/retry_loop.hpp"
@@ -80,11 +81,18 @@ protected:
     Diagnostics& note() const noexcept { return note_; }
 
 private:
+    /// Sends; where tokens are used, once more with a new one if the server refuses the first.
+    /// `token` is the one that was sent.
+    boost::asio::awaitable<net::HttpExchange> send(
+        const HttpRequest& request,
+        BearerTokens::TokenPtr& token
+    );
     void learn_limits(const HttpResponse& head);
 
     ChatTransport& transport_;
     async::CallContext& call_;
     Diagnostics& note_;
+    HttpRequest authorized_;  ///< With the token; it outlives the exchange that may still send it.
     Exchange* exchange_;
 };
 

@@ -62,8 +62,11 @@ void ChatClient::limit_by(std::shared_ptr<net::RateLimiter> limiter) noexcept {
 }
 
 std::string ChatClient::rate_limit_group() const {
-    const std::size_t key = std::hash<std::string_view>(
-    )(transport_.settings->endpoint.api_key.reveal());
+    const ProcessSettings& settings = *transport_.settings;
+    // Tokens change; who gives them stands for the account.
+    const std::size_t key = settings.tokens
+                                ? std::hash<const void*>()(settings.tokens.get())
+                                : std::hash<std::string_view>()(settings.endpoint.api_key.reveal());
     return transport_.http.base().origin() + '|' + std::to_string(key);
 }
 

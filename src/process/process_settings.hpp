@@ -17,9 +17,12 @@
 
 namespace llmproc {
 
+class BearerTokens;
+
 struct ProcessSettings {
     const Codec* codec = nullptr;
-    Endpoint endpoint;  ///< With the key.
+    Endpoint endpoint;                     ///< With the key.
+    std::shared_ptr<BearerTokens> tokens;  ///< In its place; null = the key counts.
     std::string system_prompt;
     SamplingParams params;
     net::NetSettings connection;

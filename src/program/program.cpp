@@ -2,6 +2,7 @@
 #include <llmproc/process.hpp>
 #include <llmproc/program.hpp>
 #include "core/environment.hpp"
+#include "process/bearer_tokens.hpp"
 #include "process/process_settings.hpp"
 #include "process/start.hpp"
 #include "program/api_key.hpp"
@@ -91,21 +92,41 @@ bool has_keys(const ProcessSettings& settings, const std::vector<Secret>& keys) 
     return same;
 }
 
+/// In a child after fork() the parent's may be locked for ever by a thread that is not there.
+std::shared_ptr<BearerTokens> own_tokens(const std::shared_ptr<BearerTokens>& tokens) {
+    return tokens && tokens->belongs_to_parent()
+               ? std::make_shared<BearerTokens>(tokens->provider())
+               : tokens;
+}
+
+/// The key of `model`, the program's own or a fallback. The program's tokens take the place of its
+/// key, but not of that of another server or account.
+Secret key_of(const ProgramSettings& model, const ProgramSettings& program) {
+    const bool token = program.tokens && !model.foreign;
+    return token ? Secret() : resolve_key(model.key, environment_variable);
+}
+
+bool is_usable(const ProcessSettings& settings, const std::vector<Secret>& keys) {
+    const bool of_parent = settings.tokens && settings.tokens->belongs_to_parent();
+    return !of_parent && has_keys(settings, keys);
+}
+
 /// Resolves what a check of the file leaves open: the keys, and the codecs by their names.
 std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& program) {
     check_passphrase_variable(program);
     std::vector<Secret> keys;
-    keys.push_back(resolve_key(program.key, environment_variable));
+    keys.push_back(key_of(program, program));
     for (const ProgramSettings& fallback : program.fallbacks) {
-        keys.push_back(resolve_key(fallback.key, environment_variable));
+        keys.push_back(key_of(fallback, program));
     }
     std::shared_ptr<const ProcessSettings> last = program.started.get();
-    if (last && has_keys(*last, keys)) {
+    if (last && is_usable(*last, keys)) {
         return last;
     }
     auto settings = std::make_shared<ProcessSettings>(
         model_settings(program, std::move(keys.front()))
     );
+    settings->tokens = own_tokens(program.tokens);
     settings->system_prompt = program.system_prompt;
     settings->timeouts = program.timeouts;
     settings->retry = program.retry;
@@ -113,9 +134,13 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
     settings->spending.prices = prices_of(program);
     settings->observer = program.observer;
     for (std::size_t i = 0; i < program.fallbacks.size(); ++i) {
-        settings->fallbacks.push_back(std::make_shared<const ProcessSettings>(
+        auto alternate = std::make_shared<ProcessSettings>(
             model_settings(program.fallbacks[i], std::move(keys[i + 1]))
-        ));
+        );
+        if (!alternate->foreign) {
+            alternate->tokens = settings->tokens;
+        }
+        settings->fallbacks.push_back(std::move(alternate));
     }
     program.started.keep(settings);
     return settings;
@@ -184,6 +209,18 @@ LLMProgram LLMProgram::with_client_key_passphrase(std::function<std::string()> a
     changed->connection.tls.key_passphrase = std::make_shared<const std::function<std::string()>>(
         std::move(ask)
     );
+    return LLMProgram(std::move(changed));
+}
+
+LLMProgram LLMProgram::with_token_provider(TokenProvider provider) const {
+    auto changed = std::make_shared<ProgramSettings>(settings_of(settings_));
+    if (!provider.function() && !provider.coroutine()) {
+        throw LLMError(
+            Errc::invalid_argument,
+            "the function that gives the tokens is empty; pass one that returns an AccessToken"
+        );
+    }
+    changed->tokens = std::make_shared<BearerTokens>(std::move(provider));
     return LLMProgram(std::move(changed));
 }
 

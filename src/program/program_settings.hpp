@@ -21,6 +21,7 @@
 namespace llmproc {
 
 struct ProcessSettings;
+class BearerTokens;
 
 /// Where the key comes from; it is read at start, so that a check of the file needs no secret.
 struct KeySource {
@@ -43,6 +44,7 @@ struct ProgramSettings {
     std::string project_id;  ///< Of Google Cloud.
     std::string region;
     KeySource key;
+    std::shared_ptr<BearerTokens> tokens;  ///< Set by `LLMProgram::with_token_provider`.
     std::string system_prompt;
     std::string user_prompt;
     SamplingParams params;

@@ -1,0 +1,81 @@
+/// @file
+/// The bearer token of a program: fetched once for all who need it.
+#pragma once
+
+#include <llmproc/token_provider.hpp>
+#include "async/call_context.hpp"
+#include "core/fork_guard.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+namespace llmproc {
+
+/// Keeps a token while it is good; one fetch at a time, which belongs to nobody: the calls that
+/// wait for it may end, and so may the io_context of the call that began it.
+///
+/// Thread safety: all members from any thread; the mutex is never held while user code runs.
+class BearerTokens : public std::enable_shared_from_this<BearerTokens> {
+public:
+    using Time = AccessToken::Time;
+    using Now = std::function<Time()>;
+    using TokenPtr = std::shared_ptr<const AccessToken>;
+
+    /// A fetch that takes longer is given up: the next call begins another one.
+    static constexpr std::chrono::seconds fetch_limit{60};
+
+    /// `now` is for tests; null = the system's clock.
+    explicit BearerTokens(TokenProvider provider, Now now = Now());
+    BearerTokens(const BearerTokens&) = delete;
+    BearerTokens& operator=(const BearerTokens&) = delete;
+    ~BearerTokens();
+
+    /// The token, never null. Waits in Stage::queue for one that is being fetched, and begins to
+    /// fetch it if nobody has. Cancellation: ends this wait, not the fetch.
+    /// Throws LLMError: authentication_failed (the callback's failure, which all that wait share).
+    boost::asio::awaitable<TokenPtr> get(async::CallContext& call);
+    /// The server has refused `token`: it is not given out again.
+    void invalidate(const AccessToken& token) noexcept;
+    const TokenProvider& provider() const noexcept { return provider_; }
+    /// Whether this is a child's copy of its parent's, in an unknown state.
+    bool belongs_to_parent() const noexcept { return inherited(generation_); }
+
+private:
+    struct Fetch;
+    class Job;
+    class Member;
+
+    Time now() const { return now_ ? now_() : std::chrono::system_clock::now(); }
+    /// Throws LLMError{authentication_failed} for one that cannot be used.
+    TokenPtr checked(AccessToken token) const;
+    boost::asio::awaitable<void> wait(async::CallContext& call, const std::shared_ptr<Fetch>& fetch)
+        const;
+    std::shared_ptr<Fetch> join(const boost::asio::any_io_executor& executor);
+    void begin(const std::shared_ptr<Fetch>& fetch, const boost::asio::any_io_executor& executor);
+    void begin_coroutine(
+        const std::shared_ptr<Fetch>& fetch,
+        const boost::asio::any_io_executor& executor
+    );
+    boost::asio::awaitable<void> ask(std::shared_ptr<Fetch> fetch);
+    TokenPtr good_token() const;
+    TokenPtr unexpired_token() const;
+    /// Only the first end of a fetch counts.
+    void end(const std::shared_ptr<Fetch>& fetch, AccessToken token) noexcept;
+    void fail(const std::shared_ptr<Fetch>& fetch, const std::exception_ptr& error) noexcept;
+    void settle(const std::shared_ptr<Fetch>& fetch, TokenPtr token, std::exception_ptr error);
+
+    const unsigned generation_ = fork_generation();
+    const TokenProvider provider_;
+    const Now now_;
+    mutable std::mutex mutex_;
+    TokenPtr token_;  ///< Null = none, or refused by the server.
+    Time replace_at_ = Time::min();
+    std::shared_ptr<Fetch> fetch_;  ///< Null = nobody asks.
+};
+
+}  // namespace llmproc
