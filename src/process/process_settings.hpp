@@ -19,7 +19,8 @@ namespace llmproc {
 
 struct ProcessSettings {
     const Codec* codec = nullptr;
-    Endpoint endpoint;  ///< With the key.
+    Endpoint endpoint;            ///< With the key.
+    std::string embedding_model;  ///< Empty = each call names its own.
     std::string system_prompt;
     SamplingParams params;
     net::NetSettings connection;

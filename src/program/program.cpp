@@ -103,6 +103,7 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
     auto settings = std::make_shared<ProcessSettings>(
         model_settings(program, std::move(keys.front()))
     );
+    settings->embedding_model = program.embedding_model;
     settings->system_prompt = program.system_prompt;
     settings->timeouts = program.timeouts;
     settings->retry = program.retry;

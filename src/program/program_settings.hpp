@@ -35,6 +35,7 @@ struct KeySource {
 struct ProgramSettings {
     const ProviderProfile* profile = nullptr;
     std::string model;
+    std::string embedding_model;
     ModelRules rules;      ///< What the file says of the model.
     std::string base_url;  ///< Checked; without trailing slash.
     KeySource key;
