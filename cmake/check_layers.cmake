@@ -25,8 +25,8 @@ set(also_testing <llmproc/http_message.hpp>)
 set(no_asio core model wire providers)
 
 set(public_core
-    call_metrics context_map detail/type_node detail/type_of error export json json_fwd log observer
-    otel raw_json run_options secret timeouts typed usage version
+    call_metrics context_map detail/type_node detail/type_of embeddings error export json json_fwd log
+    observer otel raw_json run_options secret timeouts typed usage version
 )
 set(public_model chat cost message stream_event)
 set(public_wire http_message)

@@ -5,6 +5,7 @@
 #include <llmproc/export.hpp>
 #include <llmproc/raw_json.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,12 +40,19 @@ struct LLMPROC_API MediaSource {
     MediaSource() = default;
     /// Bytes to be sent along; they are kept as base64.
     static MediaSource bytes(std::string_view data, std::string media_type);
+    /// The bytes of a file, read at once; its media type by its first bytes, else by its name.
+    /// Throws LLMError{invalid_argument}: unreadable, empty, larger than `max_file_bytes`, or of a
+    /// kind that is not known (give that one as `bytes`).
+    static MediaSource file(const std::string& path);
     /// Bytes that are already base64.
     static MediaSource base64(std::string data, std::string media_type);
     /// An address that the provider fetches.
     static MediaSource url(std::string address);
     /// A file that was uploaded to the provider before.
     static MediaSource file_id(std::string id);
+
+    /// The largest file that `file` reads; providers take no larger requests.
+    static constexpr std::size_t max_file_bytes = 32UL * 1024 * 1024;
 
     Kind kind = Kind::url;
     std::string data;        ///< base64 text, address or id, by `kind`.
@@ -134,7 +142,7 @@ struct LLMPROC_API ToolCallBlock {
 };
 
 /// A part of a tool's result.
-using ToolResultContent = std::variant<TextBlock, ImageBlock, DocumentBlock>;
+using ToolResultContent = std::variant<TextBlock, ImageBlock, DocumentBlock, AudioBlock>;
 
 /// What a tool answered to the call of the same id.
 struct LLMPROC_API ToolResultBlock {

@@ -43,7 +43,7 @@ struct CallEvent {
     std::chrono::nanoseconds duration{0};  ///< Of this step; of the whole call with `done`.
     std::optional<Errc> error;             ///< The step failed; set with `retry` too.
 
-    std::string_view operation;       ///< "chat", "count_tokens": gen_ai.operation.name
+    std::string_view operation;       ///< "chat", "embeddings" and so on: gen_ai.operation.name
     std::string_view provider;        ///< gen_ai.provider.name
     std::string_view model;           ///< gen_ai.request.model
     std::string_view server_address;  ///< server.address

@@ -4,6 +4,7 @@
 
 #include <llmproc/chat.hpp>
 #include <llmproc/detail/type_of.hpp>
+#include <llmproc/embeddings.hpp>
 #include <llmproc/export.hpp>
 #include <llmproc/message.hpp>
 #include <llmproc/run_options.hpp>
@@ -23,6 +24,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace llmproc {
 
@@ -189,6 +191,26 @@ public:
     /// How many input tokens the conversation is now.
     [[nodiscard]] boost::asio::awaitable<TokenCount> count_tokens();
     [[nodiscard]] boost::asio::awaitable<TokenCount> count_tokens(RunOptions options);
+
+    /// Vectors of texts, by `model.embedding_model`. Texts that are too many for one request are
+    /// sent as several, in order; it fails as a whole.
+    /// Throws Errc::not_supported where the provider has no embeddings.
+    [[nodiscard]] boost::asio::awaitable<Embeddings> embed(std::vector<std::string> texts);
+    [[nodiscard]] boost::asio::awaitable<Embeddings> embed(
+        std::vector<std::string> texts,
+        RunOptions options
+    );
+    /// The same with a model and a length of the vectors.
+    [[nodiscard]] boost::asio::awaitable<Embeddings> embed(EmbedRequest request);
+    [[nodiscard]] boost::asio::awaitable<Embeddings> embed(
+        EmbedRequest request,
+        RunOptions options
+    );
+
+    /// The ids of the provider's models, all pages of the list, in the provider's order.
+    /// Throws Errc::not_supported where it has no list.
+    [[nodiscard]] boost::asio::awaitable<std::vector<std::string>> list_models();
+    [[nodiscard]] boost::asio::awaitable<std::vector<std::string>> list_models(RunOptions options);
 
     /// The conversation so far, without the system prompt.
     History messages() const;

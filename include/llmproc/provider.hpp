@@ -3,6 +3,7 @@
 #pragma once
 
 #include <llmproc/chat.hpp>
+#include <llmproc/embeddings.hpp>
 #include <llmproc/error.hpp>
 #include <llmproc/export.hpp>
 #include <llmproc/http_message.hpp>
@@ -10,6 +11,7 @@
 #include <llmproc/stream_event.hpp>
 #include <llmproc/usage.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -136,6 +138,14 @@ public:
     virtual Usage usage() const;
 };
 
+/// A part of the list of models.
+struct LLMPROC_API ModelPage {
+    ModelPage() = default;
+
+    std::vector<std::string> models;  ///< Their ids, as `model.name` takes them.
+    std::string next;                 ///< Names the page behind it; empty = it is the last.
+};
+
 /// A wire protocol: bytes in, values out; it never waits. Stateless and shared by all threads.
 class LLMPROC_API Codec {
 public:
@@ -169,24 +179,43 @@ public:
     ) const;
     /// Its answer. Throws LLMError{not_supported} unless overridden.
     virtual TokenCount decode_count_tokens(const HttpResponse& response) const;
-    /// Request for the list of models; none = the protocol has no such endpoint.
-    virtual std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint) const;
-    /// Its answer: model ids. Throws LLMError{not_supported} unless overridden.
-    virtual std::vector<std::string> decode_list_models(const HttpResponse& response) const;
-    /// Request for embeddings of texts; none = the protocol has no such endpoint.
+    /// Request for a page of the list of models, the first if `page` is empty, else the one that
+    /// the page before named; none = the protocol has no such endpoint.
+    virtual std::optional<HttpRequest> encode_list_models(
+        const Endpoint& endpoint,
+        const std::string& page
+    ) const;
+    /// Its answer. Throws LLMError{not_supported} unless overridden.
+    virtual ModelPage decode_list_models(const HttpResponse& response) const;
+    /// Request for embeddings, of at most `embeddings_per_request` texts by a model that is named;
+    /// none = the protocol has no such endpoint.
     virtual std::optional<HttpRequest> encode_embeddings(
-        const std::vector<std::string>& texts,
+        const EmbedRequest& request,
         const Endpoint& endpoint
     ) const;
     /// Its answer, in the order of the texts. Throws LLMError{not_supported} unless overridden.
-    virtual std::vector<std::vector<float>> decode_embeddings(const HttpResponse& response) const;
+    virtual Embeddings decode_embeddings(const HttpResponse& response) const;
+    /// How many texts one request may have; 0 = the protocol has no embeddings.
+    virtual std::size_t embeddings_per_request() const noexcept;
 };
 
 /// The codec of that name ("openai_chat"), or nullptr. Lives for ever.
 LLMPROC_API const Codec* find_codec(std::string_view name) noexcept;
 /// The row of that name, or nullptr. Lives for ever.
 LLMPROC_API const ProviderProfile* find_profile(std::string_view name) noexcept;
-/// All rows, sorted by name.
-LLMPROC_API const std::vector<ProviderProfile>& provider_profiles();
+/// All rows, registered ones included, sorted by name.
+LLMPROC_API std::vector<ProviderProfile> provider_profiles();
+
+/// Adds a row to the table of providers, for programs that are loaded afterwards: a server of a
+/// protocol that is known (`profile.codec` names it), or of one that comes with it. One codec may
+/// serve several rows. See docs/adding_a_provider.md.
+/// Lifetime: for ever; a plugin that registers one must not be unloaded.
+/// Throws LLMError{invalid_argument}: the profile's or the codec's name is empty or taken, the
+/// protocol is not known, or `profile.codec` names another one than `codec`.
+/// Thread safety: from any thread, at any time.
+LLMPROC_API void register_provider(
+    ProviderProfile profile,
+    std::shared_ptr<const Codec> codec = nullptr
+);
 
 }  // namespace llmproc

@@ -5,6 +5,7 @@
 #include <llmproc/asio_fwd.hpp>
 #include <llmproc/chat.hpp>
 #include <llmproc/detail/type_of.hpp>
+#include <llmproc/embeddings.hpp>
 #include <llmproc/event_loop.hpp>
 #include <llmproc/export.hpp>
 #include <llmproc/run_options.hpp>
@@ -18,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace llmproc {
 
@@ -92,6 +94,17 @@ public:
     ChatReply complete(ChatRequest request, RunOptions options = RunOptions());
     /// How many input tokens the conversation is now.
     TokenCount count_tokens(RunOptions options = RunOptions());
+    /// Vectors of texts, by `model.embedding_model`. Texts that are too many for one request are
+    /// sent as several, in order; it fails as a whole.
+    /// Throws Errc::not_supported where the provider has no embeddings.
+    Embeddings embed(std::vector<std::string> texts, RunOptions options = RunOptions()) {
+        return embed(EmbedRequest(std::move(texts)), std::move(options));
+    }
+    /// The same with a model and a length of the vectors.
+    Embeddings embed(EmbedRequest request, RunOptions options = RunOptions());
+    /// The ids of the provider's models, all pages of the list, in the provider's order.
+    /// Throws Errc::not_supported where it has no list.
+    std::vector<std::string> list_models(RunOptions options = RunOptions());
     /// The conversation so far, without the system prompt.
     History messages() const;
     /// Forgets the conversation once earlier runs have ended.

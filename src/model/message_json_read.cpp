@@ -276,8 +276,8 @@ ContentBlock read_block(JsonReader& reader) {
 ToolResultContent read_result_part(JsonReader& reader) {
     const JsonReader start = reader;
     const std::string type = block_type(reader);
-    if (type != "text" && type != "image" && type != "document") {
-        start.fail("a text, image or document block");
+    if (type != "text" && type != "image" && type != "document" && type != "audio") {
+        start.fail("a text, image, document or audio block");
     }
     Members members = read_members(reader);
     if (type == "text") {
@@ -285,6 +285,9 @@ ToolResultContent read_result_part(JsonReader& reader) {
     }
     if (type == "image") {
         return image_block(reader, members);
+    }
+    if (type == "audio") {
+        return audio_block(reader, members);
     }
     return document_block(reader, members);
 }

@@ -168,6 +168,33 @@ asio::awaitable<TokenCount> AsyncLLMProcess::count_tokens(RunOptions options) {
     return awaited(make_count_tokens(checked(core_), options));
 }
 
+asio::awaitable<Embeddings> AsyncLLMProcess::embed(std::vector<std::string> texts) {
+    return embed(EmbedRequest(std::move(texts)), RunOptions());
+}
+
+asio::awaitable<Embeddings> AsyncLLMProcess::embed(
+    std::vector<std::string> texts,
+    RunOptions options
+) {
+    return embed(EmbedRequest(std::move(texts)), std::move(options));
+}
+
+asio::awaitable<Embeddings> AsyncLLMProcess::embed(EmbedRequest request) {
+    return embed(std::move(request), RunOptions());
+}
+
+asio::awaitable<Embeddings> AsyncLLMProcess::embed(EmbedRequest request, RunOptions options) {
+    return awaited(make_embed(checked(core_), std::move(request), options));
+}
+
+asio::awaitable<std::vector<std::string>> AsyncLLMProcess::list_models() {
+    return list_models(RunOptions());
+}
+
+asio::awaitable<std::vector<std::string>> AsyncLLMProcess::list_models(RunOptions options) {
+    return awaited(make_list_models(checked(core_), options));
+}
+
 History AsyncLLMProcess::messages() const {
     return checked(core_)->messages();
 }

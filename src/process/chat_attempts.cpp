@@ -74,9 +74,8 @@ StreamEvents events_of(const ChatReply& reply) {
 }
 
 /// What a request may use of a provider's token budget: most count the answer's limit too.
-std::int64_t estimated_tokens(const HttpRequest& request, const SamplingParams& params) {
-    return static_cast<std::int64_t>(request.body.size()) / bytes_per_token +
-           params.max_tokens.value_or(0);
+std::int64_t estimated_tokens(const HttpRequest& request, std::int64_t answer_tokens) {
+    return static_cast<std::int64_t>(request.body.size()) / bytes_per_token + answer_tokens;
 }
 
 void authorize(HttpRequest& request, const AccessToken& token) {
@@ -100,9 +99,12 @@ ChatTransport::ChatTransport(std::shared_ptr<const ProcessSettings> own_settings
           settings->resolver ? settings->resolver : net::system_resolver()
       ) {}
 
-asio::awaitable<net::RatePermit> ChatAttempt::admitted(const HttpRequest& request) {
+asio::awaitable<net::RatePermit> ChatAttempt::admitted(
+    const HttpRequest& request,
+    std::int64_t answer_tokens
+) {
     net::RateLimiter& limiter = *transport_.limiter;
-    const std::int64_t tokens = estimated_tokens(request, transport_.settings->params);
+    const std::int64_t tokens = estimated_tokens(request, answer_tokens);
     std::optional<net::RatePermit> at_once = limiter.try_acquire(tokens);
     if (at_once) {
         co_return std::move(*at_once);
@@ -175,23 +177,29 @@ asio::awaitable<HttpResponse> ChatAttempt::fetch(const HttpRequest& request) {
     co_return whole(exchange, std::move(body));
 }
 
-asio::awaitable<void> WholeReply::perform() {
+asio::awaitable<void> WholeAnswer::perform() {
     net::RatePermit permit;
     if (limited()) {
-        net::RatePermit granted = co_await admitted(request_);
+        net::RatePermit granted = co_await admitted(request_, answer_tokens_);
         permit = std::move(granted);
     }
     const HttpResponse response = co_await fetch(request_);
+    if (const Usage* const usage = take(response)) {
+        settle(permit, *usage);
+    }
+}
+
+const Usage* WholeReply::take(const HttpResponse& response) {
     reply = codec().decode(response);
     reply.request_id = note().request_id;
     names.restore(reply.message);
-    settle(permit, reply.usage);
+    return &reply.usage;
 }
 
 asio::awaitable<void> StreamedReply::perform() {
     net::RatePermit permit;
     if (limited()) {
-        net::RatePermit granted = co_await admitted(request_);
+        net::RatePermit granted = co_await admitted(request_, answer_tokens_);
         permit = std::move(granted);
     }
     net::HttpExchange exchange = co_await open(request_);
@@ -279,27 +287,6 @@ bool has_no_counting(const Endpoint& endpoint, std::optional<int> status) {
     const ProviderProfile* const profile = find_profile(endpoint.provider);
     return profile == nullptr || profile->base_url.empty() ||
            wire::Url::parse(profile->base_url).host() != wire::Url::parse(endpoint.base_url).host();
-}
-
-asio::awaitable<void> CountedTokens::perform() {
-    net::RatePermit permit;
-    if (limited()) {
-        net::RatePermit granted = co_await admitted(request_);
-        permit = std::move(granted);
-    }
-    std::optional<HttpResponse> response;
-    try {
-        HttpResponse whole_answer = co_await fetch(request_);
-        response.emplace(std::move(whole_answer));
-    } catch (const LLMError& error) {
-        if (!has_no_counting(endpoint(), error.diagnostics().status)) {
-            throw;
-        }
-    }
-    count.reset();
-    if (response) {
-        count = codec().decode_count_tokens(*response);
-    }
 }
 
 }  // namespace llmproc

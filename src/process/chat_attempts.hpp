@@ -14,11 +14,13 @@
 #include "process/reply_sink.hpp"
 #include "process/retry_loop.hpp"
 #include "process/spending.hpp"
+#include "process/usage_of.hpp"
 #include "providers/tool_names.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -66,8 +68,11 @@ public:
 
 protected:
     bool limited() const noexcept { return transport_.limiter != nullptr; }
-    /// Waits for the client-side limits. Precondition: limited.
-    boost::asio::awaitable<net::RatePermit> admitted(const HttpRequest& request);
+    /// Waits for the client-side limits; `answer_tokens` may come back. Precondition: limited.
+    boost::asio::awaitable<net::RatePermit> admitted(
+        const HttpRequest& request,
+        std::int64_t answer_tokens
+    );
     /// Sends and returns the exchange if the answer is 2xx; throws the provider's error if not.
     boost::asio::awaitable<net::HttpExchange> open(const HttpRequest& request);
     /// The same with the whole body.
@@ -96,8 +101,35 @@ private:
     Exchange* exchange_;
 };
 
-/// The answer as a whole.
-class WholeReply final : public ChatAttempt {
+/// An answer that is read as a whole.
+class WholeAnswer : public ChatAttempt {
+public:
+    /// `answer_tokens` is what the answer may cost at most.
+    WholeAnswer(
+        ChatTransport& transport,
+        async::CallContext& call,
+        Diagnostics& note,
+        Exchange* exchange,
+        HttpRequest request,
+        std::int64_t answer_tokens = 0
+    )
+        : ChatAttempt(transport, call, note, exchange),
+          request_(std::move(request)),
+          answer_tokens_(answer_tokens) {}
+
+    boost::asio::awaitable<void> perform() final;
+
+protected:
+    /// Keeps what the answer means; returns the tokens that it cost, null if it does not say.
+    virtual const Usage* take(const HttpResponse& response) = 0;
+
+private:
+    HttpRequest request_;
+    std::int64_t answer_tokens_;
+};
+
+/// The model's answer.
+class WholeReply final : public WholeAnswer {
 public:
     WholeReply(
         ChatTransport& transport,
@@ -106,15 +138,19 @@ public:
         Exchange& exchange,
         HttpRequest request
     )
-        : ChatAttempt(transport, call, note, &exchange),
-          request_(std::move(request)) {}
-
-    boost::asio::awaitable<void> perform() override;
+        : WholeAnswer(
+              transport,
+              call,
+              note,
+              &exchange,
+              std::move(request),
+              transport.settings->params.max_tokens.value_or(0)
+          ) {}
 
     ChatReply reply;
 
 private:
-    HttpRequest request_;
+    const Usage* take(const HttpResponse& response) override;
 };
 
 /// The answer as events, as they come.
@@ -130,6 +166,7 @@ public:
     )
         : ChatAttempt(transport, call, note, &exchange),
           request_(std::move(request)),
+          answer_tokens_(transport.settings->params.max_tokens.value_or(0)),
           sink_(sink) {}
 
     bool delivered() const noexcept override { return sink_.delivered(); }
@@ -142,6 +179,7 @@ private:
     void note_usage(const Usage& usage);
 
     HttpRequest request_;
+    std::int64_t answer_tokens_;
     ReplySink& sink_;
 };
 
@@ -150,24 +188,31 @@ private:
 /// it means something else, for example that the model is unknown.
 bool has_no_counting(const Endpoint& endpoint, std::optional<int> status);
 
-/// The answer of the counting endpoint.
-class CountedTokens final : public ChatAttempt {
+/// The answer of another endpoint, which `decode` reads.
+template <typename T>
+class FetchedValue final : public WholeAnswer {
 public:
-    CountedTokens(
+    using Decode = T (Codec::*)(const HttpResponse& response) const;
+
+    FetchedValue(
         ChatTransport& transport,
         async::CallContext& call,
         Diagnostics& note,
-        const HttpRequest& request
+        HttpRequest request,
+        Decode decode
     )
-        : ChatAttempt(transport, call, note, nullptr),
-          request_(request) {}
+        : WholeAnswer(transport, call, note, nullptr, std::move(request)),
+          decode_(decode) {}
 
-    boost::asio::awaitable<void> perform() override;
-
-    std::optional<TokenCount> count;  ///< None = the server has no such endpoint.
+    T value;
 
 private:
-    const HttpRequest& request_;
+    const Usage* take(const HttpResponse& response) override {
+        value = (codec().*decode_)(response);
+        return usage_of(value);
+    }
+
+    Decode decode_;
 };
 
 }  // namespace llmproc

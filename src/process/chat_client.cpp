@@ -70,10 +70,10 @@ std::string ChatClient::rate_limit_group() const {
     return transport_.http.base().origin() + '|' + std::to_string(key);
 }
 
-Diagnostics ChatClient::describe(const ChatRequest& request) const {
+Diagnostics ChatClient::describe(const std::string& model) const {
     Diagnostics note;
     note.provider = transport_.settings->endpoint.provider;
-    note.model = request.model.empty() ? transport_.settings->endpoint.model : request.model;
+    note.model = model.empty() ? transport_.settings->endpoint.model : model;
     note.endpoint = transport_.http.base().origin();
     return note;
 }
@@ -121,17 +121,6 @@ asio::awaitable<ChatReply> ChatClient::stream(
     co_await perform_with_retries(terms.call, terms.policy, attempt, retry_counters_, note);
     exchange.succeeded(attempt.reply);
     co_return std::move(attempt.reply);
-}
-
-asio::awaitable<std::optional<TokenCount>> ChatClient::count_tokens(
-    async::CallContext& call,
-    const wire::RetryPolicy& policy,
-    const HttpRequest& request,
-    Diagnostics& note
-) {
-    CountedTokens attempt(transport_, call, note, request);
-    co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
-    co_return attempt.count;
 }
 
 std::exception_ptr annotated(const std::exception_ptr& error, const Diagnostics& note) {

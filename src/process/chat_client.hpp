@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace llmproc {
 
@@ -62,18 +63,25 @@ public:
         ReplySink& sink,
         Diagnostics& note
     );
-    /// By the provider's endpoint; none = this server has none.
-    boost::asio::awaitable<std::optional<TokenCount>> count_tokens(
+    /// Asks another endpoint; the codec's `decode` reads the answer.
+    template <typename T>
+    boost::asio::awaitable<T> fetch(
         async::CallContext& call,
         const wire::RetryPolicy& policy,
-        const HttpRequest& request,
+        HttpRequest request,
+        T (Codec::*decode)(const HttpResponse& response) const,
         Diagnostics& note
-    );
+    ) {
+        FetchedValue<T> attempt(transport_, call, note, std::move(request), decode);
+        co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
+        co_return std::move(attempt.value);
+    }
 
     const net::HttpCounters& counters() const noexcept { return transport_.http.counters(); }
     const RetryCounters& retry_counters() const noexcept { return retry_counters_; }
     /// Provider, model and address, for diagnostics.
-    Diagnostics describe(const ChatRequest& request) const;
+    Diagnostics describe(const ChatRequest& request) const { return describe(request.model); }
+    Diagnostics describe(const std::string& model) const;
     /// Tells a call's trace whom it will talk to; no `model` = the program's.
     void introduce(async::CallTrace& trace, const std::string& model = std::string()) const;
 

@@ -1,6 +1,9 @@
 #include "process/count_tokens.hpp"
 
+#include "process/chat_attempts.hpp"
+
 #include <optional>
+#include <utility>
 
 namespace llmproc {
 
@@ -20,10 +23,18 @@ asio::awaitable<TokenCount> count_conversation(ActiveCall& call, Diagnostics& no
     if (!encoded) {
         co_return core.estimate_tokens();
     }
-    const std::optional<TokenCount> count =
-        co_await core.chat().count_tokens(call.context(), call.retry(), *encoded, note);
-    if (count) {
-        co_return *count;
+    try {
+        co_return co_await core.chat().fetch(
+            call.context(),
+            call.retry(),
+            std::move(*encoded),
+            &Codec::decode_count_tokens,
+            note
+        );
+    } catch (const LLMError& error) {
+        if (!has_no_counting(core.settings().endpoint, error.diagnostics().status)) {
+            throw;
+        }
     }
     core.remember_counts_nothing();
     note = core.chat().describe(request);

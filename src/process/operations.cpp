@@ -3,12 +3,11 @@
 #include "async/spawn.hpp"
 #include "core/made_error.hpp"
 #include "process/call_report.hpp"
-#include "process/count_tokens.hpp"
 #include "process/failure_count.hpp"
+#include "process/reported_operation.hpp"
 
 #include <boost/asio/post.hpp>
 
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -96,14 +95,6 @@ asio::awaitable<void> complete_body(
     exchange.keep_encoded = false;
     ChatReply reply = co_await core.models().ask(exchange, *request);
     outcome->value.emplace(std::move(reply));
-}
-
-asio::awaitable<void> count_body(
-    std::shared_ptr<ActiveCall> call,
-    std::shared_ptr<Outcome<TokenCount>> outcome
-) {
-    const TokenCount count = co_await count_conversation(*call, outcome->note);
-    outcome->value.emplace(count);
 }
 
 asio::awaitable<void> reset_body(
@@ -198,59 +189,6 @@ asio::awaitable<void> stream_body(
     state->finish(std::move(error), std::move(result));
 }
 
-const Usage* usage_of(const RunResult& result) {
-    return &result.usage();
-}
-const Usage* usage_of(const ChatReply& reply) {
-    return &reply.usage;
-}
-const Usage* usage_of(const TokenCount&) {
-    return nullptr;
-}
-
-/// Runs a body and tells the observer how the call ended.
-template <typename T>
-asio::awaitable<void> reported(
-    std::shared_ptr<async::CallContext> context,
-    std::function<asio::awaitable<void>()> body,
-    std::shared_ptr<Outcome<T>> outcome
-) {
-    CallReport report(*context);
-    std::exception_ptr error;
-    try {
-        co_await body();
-    } catch (...) {
-        error = context->translate(std::current_exception());
-    }
-    if (error) {
-        report.failed(outcome->note, error);
-        std::rethrow_exception(error);
-    }
-    report.succeeded(outcome->note, usage_of(*outcome->value));
-}
-
-/// Only a call that somebody observes pays for it.
-template <typename T>
-void report_to_observer(Operation<T>& operation) {
-    if (operation.context->trace()) {
-        operation.body = [context = operation.context,
-                          body = std::move(operation.body),
-                          outcome = operation.outcome]() mutable {
-            return reported<T>(std::move(context), std::move(body), std::move(outcome));
-        };
-    }
-}
-
-/// `name` is the operation that the observer is told, a literal.
-template <typename T>
-Operation<T> prepared(ProcessCore& core, const RunOptions& options, std::string_view name) {
-    Operation<T> operation;
-    operation.context = core.make_context(options);
-    operation.context->trace().operation(name, false);
-    operation.outcome = std::make_shared<Outcome<T>>();
-    return operation;
-}
-
 }  // namespace
 
 Operation<RunResult> make_run(
@@ -290,19 +228,6 @@ Operation<ChatReply> make_complete(
     auto shared = std::make_shared<ChatRequest>(std::move(request));
     operation.body = [call, shared, outcome = operation.outcome]() mutable {
         return complete_body(std::move(call), std::move(shared), std::move(outcome));
-    };
-    report_to_observer(operation);
-    return operation;
-}
-
-Operation<TokenCount> make_count_tokens(
-    const std::shared_ptr<ProcessCore>& core,
-    const RunOptions& options
-) {
-    auto operation = prepared<TokenCount>(*core, options, "count_tokens");
-    auto call = core->open_call(operation.context, options);
-    operation.body = [call, outcome = operation.outcome]() mutable {
-        return count_body(std::move(call), std::move(outcome));
     };
     report_to_observer(operation);
     return operation;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <llmproc/chat.hpp>
+#include <llmproc/embeddings.hpp>
 #include <llmproc/run_options.hpp>
 #include <llmproc/run_result.hpp>
 #include "process/process_core.hpp"
@@ -16,6 +17,8 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 namespace llmproc {
 
@@ -58,6 +61,15 @@ Operation<ChatReply> make_complete(
     const RunOptions& options
 );
 Operation<TokenCount> make_count_tokens(
+    const std::shared_ptr<ProcessCore>& core,
+    const RunOptions& options
+);
+Operation<Embeddings> make_embed(
+    const std::shared_ptr<ProcessCore>& core,
+    EmbedRequest request,
+    const RunOptions& options
+);
+Operation<std::vector<std::string>> make_list_models(
     const std::shared_ptr<ProcessCore>& core,
     const RunOptions& options
 );

@@ -23,6 +23,7 @@ struct ProcessSettings {
     const Codec* codec = nullptr;
     Endpoint endpoint;                     ///< With the key.
     std::shared_ptr<BearerTokens> tokens;  ///< In its place; null = the key counts.
+    std::string embedding_model;           ///< Empty = each call names its own.
     std::string system_prompt;
     SamplingParams params;
     net::NetSettings connection;

@@ -317,6 +317,18 @@ TokenCount SyncLLMProcess::count_tokens(RunOptions options) {
     return self.wait_for(options, [&] { return make_count_tokens(self.core, options); });
 }
 
+Embeddings SyncLLMProcess::embed(EmbedRequest request, RunOptions options) {
+    Impl& self = impl();
+    return self.wait_for(options, [&] {
+        return make_embed(self.core, std::move(request), options);
+    });
+}
+
+std::vector<std::string> SyncLLMProcess::list_models(RunOptions options) {
+    Impl& self = impl();
+    return self.wait_for(options, [&] { return make_list_models(self.core, options); });
+}
+
 History SyncLLMProcess::messages() const {
     return impl().core->messages();
 }
@@ -346,53 +358,6 @@ asio::any_io_executor SyncLLMProcess::get_executor() const {
 
 EventLoop SyncLLMProcess::loop() const {
     return impl().loop();
-}
-
-SyncStream::SyncStream(std::shared_ptr<StreamState> state) noexcept : state_(std::move(state)) {}
-
-SyncStream& SyncStream::operator=(SyncStream&& other) noexcept {
-    const SyncStream replaced(std::move(*this));
-    state_ = std::move(other.state_);
-    current_ = std::move(other.current_);
-    return *this;
-}
-
-SyncStream::~SyncStream() {
-    StreamState::let_go(std::move(state_));
-}
-
-std::optional<StreamEvent> SyncStream::next() {
-    if (!state_) {
-        throw LLMError(Errc::invalid_handle, "this stream was moved from");
-    }
-    state_->check_may_block();
-    return state_->next();
-}
-
-RunResult SyncStream::result() {
-    while (next()) {
-        // Only the end is of interest here.
-    }
-    return state_->result();
-}
-
-SyncStream::Iterator::Iterator(SyncStream& stream) : stream_(&stream) {
-    if (!stream.current_) {
-        ++*this;
-    }
-}
-
-const StreamEvent& SyncStream::Iterator::operator*() const {
-    return *stream_->current_;
-}
-
-SyncStream::Iterator& SyncStream::Iterator::operator++() {
-    stream_->current_ = stream_->next();
-    return *this;
-}
-
-bool SyncStream::Iterator::at_end() const noexcept {
-    return stream_ == nullptr || !stream_->current_;
 }
 
 }  // namespace llmproc

@@ -127,6 +127,7 @@ std::shared_ptr<const ProcessSettings> process_settings(const ProgramSettings& p
         model_settings(program, std::move(keys.front()))
     );
     settings->tokens = own_tokens(program.tokens);
+    settings->embedding_model = program.embedding_model;
     settings->system_prompt = program.system_prompt;
     settings->timeouts = program.timeouts;
     settings->retry = program.retry;

@@ -127,6 +127,10 @@ std::vector<KeyRow> model_rows() {
     return {
         {"model.name", {}, [](auto& d, const auto& f) { d.settings.model = f.line(); }, {}},
         {"model.provider", {}, [](auto& d, const auto& f) { d.provider = f.line(); }, {}},
+        {"model.embedding_model",
+         {},
+         [](auto& d, const auto& f) { d.settings.embedding_model = f.line(); },
+         {}},
         {"model.base_url", {}, [](auto& d, const auto& f) { d.base_url = f.text(); }, {}},
         {"model.api_key_env", {}, set_api_key_env, {}},
         {"model.api_key_file",

@@ -36,6 +36,7 @@ struct KeySource {
 struct ProgramSettings {
     const ProviderProfile* profile = nullptr;
     std::string model;
+    std::string embedding_model;
     ModelRules rules;         ///< What the file says of the model.
     std::string codec;        ///< Name of the protocol at base_url.
     std::string base_url;     ///< Checked; without trailing slash; vertex: up to the location.

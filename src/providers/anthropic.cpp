@@ -74,10 +74,6 @@ HttpRequest with_body(
     }
     HttpRequest result = anthropic_request("POST", path, endpoint);
     add_extra_headers(result, request.params);
-    // The server takes a key or a bearer token, not both.
-    if (result.headers.contains("authorization")) {
-        result.headers.erase("x-api-key");
-    }
     const std::string version(result.headers.get("anthropic-version").value_or(""));
     result.body = encode_anthropic_body(request, endpoint, call, version, cache);
     return result;
@@ -132,15 +128,17 @@ public:
         return decode_anthropic_count(response.body);
     }
 
-    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint) const override {
+    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint, const std::string& page)
+        const override {
         if (endpoint.hosting == Hosting::vertex) {
             return std::nullopt;
         }
         // A page has 20 entries unless more are asked for; 1000 is the most.
-        return anthropic_request("GET", "/models?limit=1000", endpoint);
+        const std::string after = page.empty() ? "" : "&after_id=" + query_value(page);
+        return anthropic_request("GET", "/models?limit=1000" + after, endpoint);
     }
 
-    std::vector<std::string> decode_list_models(const HttpResponse& response) const override {
+    ModelPage decode_list_models(const HttpResponse& response) const override {
         return decode_model_list(response.body, "Anthropic Messages");
     }
 };

@@ -17,9 +17,7 @@ namespace llmproc::providers {
 namespace {
 
 [[noreturn]] void not_supported(std::string_view what, std::string_view remedy) {
-    std::string text = "Anthropic Messages cannot carry ";
-    text.append(what).append("; ").append(remedy);
-    throw LLMError(Errc::not_supported, text);
+    part_not_supported("Anthropic Messages", what, remedy);
 }
 
 [[noreturn]] void misplaced(std::string_view block, Role role) {
@@ -156,8 +154,10 @@ void write_result(JsonWriter& json, const ToolResultBlock& result) {
                 write_text(json, *text);
             } else if (const auto* image = std::get_if<ImageBlock>(&part)) {
                 write_image(json, *image);
+            } else if (const auto* document = std::get_if<DocumentBlock>(&part)) {
+                write_document(json, *document);
             } else {
-                write_document(json, std::get<DocumentBlock>(part));
+                not_supported("sound in a tool result", sound_remedy);
             }
         }
         json.end_array();
@@ -219,7 +219,7 @@ public:
         } else if (std::holds_alternative<ToolResultBlock>(block)) {
             misplaced("tool result", Role::assistant);
         } else {
-            not_supported("images or documents of the assistant", "move them to a user message");
+            not_supported("media of the assistant", "move them to a user message");
         }
     }
 
@@ -328,6 +328,8 @@ private:
             write_image(rest_json_, *image);
         } else if (const auto* document = std::get_if<DocumentBlock>(&block)) {
             write_document(rest_json_, *document);
+        } else if (std::holds_alternative<AudioBlock>(block)) {
+            not_supported("sound", sound_remedy);
         } else {
             misplaced("thinking", role_);
         }

@@ -1,5 +1,5 @@
 /// @file
-/// The protocols that exist; `find_codec` knows them by name.
+/// The protocols of the library; `find_codec` knows them by name.
 #pragma once
 
 #include <llmproc/provider.hpp>

@@ -65,13 +65,15 @@ HttpRequest model_request(
     return gemini_request("POST", path, endpoint);
 }
 
-/// Calls `read_item(reader)` for each element of the array `name`.
-template <class ReadItem>
+/// Calls `read_item(reader)` for each element of the array `name` and `read_other(key, reader)` for
+/// the other members.
+template <class ReadItem, class ReadOther>
 void read_list(
     std::string_view what,
     std::string_view body,
     std::string_view name,
-    ReadItem read_item
+    ReadItem read_item,
+    ReadOther read_other
 ) {
     reading(what, [&] {
         bool found = false;
@@ -80,7 +82,7 @@ void read_list(
         std::string_view key;
         while (reader.next_key(key)) {
             if (key != name) {
-                reader.skip();
+                read_other(key, reader);
                 continue;
             }
             found = true;
@@ -149,32 +151,37 @@ public:
         return decode_gemini_count(response.body);
     }
 
-    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint) const override {
+    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint, const std::string& page)
+        const override {
         if (endpoint.hosting == Hosting::vertex) {
             return std::nullopt;
         }
-        return gemini_request("GET", "/models?pageSize=1000", endpoint);  // the API's largest page
+        const std::string after = page.empty() ? "" : "&pageToken=" + query_value(page);
+        // The API's largest page.
+        return gemini_request("GET", "/models?pageSize=1000" + after, endpoint);
     }
 
-    std::vector<std::string> decode_list_models(const HttpResponse& response) const override {
+    ModelPage decode_list_models(const HttpResponse& response) const override {
         return decode_gemini_models(response.body);
     }
 
     std::optional<HttpRequest> encode_embeddings(
-        const std::vector<std::string>& texts,
+        const EmbedRequest& request,
         const Endpoint& endpoint
     ) const override {
         if (endpoint.hosting == Hosting::vertex) {
             return std::nullopt;  // Google Cloud has another protocol for it
         }
-        HttpRequest request = model_request(endpoint.model, ":batchEmbedContents", endpoint);
-        request.body = encode_gemini_embeddings(texts, endpoint);
-        return request;
+        HttpRequest result = model_request(request.model, ":batchEmbedContents", endpoint);
+        result.body = encode_gemini_embeddings(request);
+        return result;
     }
 
-    std::vector<std::vector<float>> decode_embeddings(const HttpResponse& response) const override {
+    Embeddings decode_embeddings(const HttpResponse& response) const override {
         return decode_gemini_embeddings(response.body);
     }
+
+    std::size_t embeddings_per_request() const noexcept override { return 100; }
 };
 
 }  // namespace
@@ -215,10 +222,10 @@ TokenCount decode_gemini_count(std::string_view body) {
     });
 }
 
-std::vector<std::string> decode_gemini_models(std::string_view body) {
+ModelPage decode_gemini_models(std::string_view body) {
     constexpr std::string_view prefix = "models/";
-    std::vector<std::string> names;
-    read_list("the list of models", body, "models", [&](JsonReader& reader) {
+    ModelPage page;
+    const auto read_model = [&](JsonReader& reader) {
         std::string name;
         reader.begin_object();
         std::string_view key;
@@ -230,29 +237,32 @@ std::vector<std::string> decode_gemini_models(std::string_view body) {
             }
         }
         if (!name.empty()) {
-            names.push_back(name.starts_with(prefix) ? name.substr(prefix.size()) : name);
+            page.models.push_back(name.starts_with(prefix) ? name.substr(prefix.size()) : name);
         }
-    });
-    return names;
+    };
+    const auto read_other = [&](std::string_view key, JsonReader& reader) {
+        if (key == "nextPageToken") {
+            page.next = read_string_or_empty(reader);
+        } else {
+            reader.skip();
+        }
+    };
+    read_list("the list of models", body, "models", read_model, read_other);
+    return page;
 }
 
-std::string encode_gemini_embeddings(
-    const std::vector<std::string>& texts,
-    const Endpoint& endpoint
-) {
-    if (texts.empty()) {
-        invalid_request("embeddings need at least one text");
-    }
-    const std::string model = gemini_model_path(endpoint.model);
+std::string encode_gemini_embeddings(const EmbedRequest& request) {
+    const std::string model = gemini_model_path(request.model);
     std::string body;
     JsonWriter json(body);
     json.begin_object();
     json.key("requests");
     json.begin_array();
-    for (const std::string& text : texts) {
+    for (const std::string& text : request.texts) {
         json.begin_object();
         json.key("model");
         json.string(model);
+        write_integer(json, "outputDimensionality", request.dimensions);
         json.key("content");
         json.begin_object();
         json.key("parts");
@@ -270,12 +280,12 @@ std::string encode_gemini_embeddings(
     return body;
 }
 
-std::vector<std::vector<float>> decode_gemini_embeddings(std::string_view body) {
+Embeddings decode_gemini_embeddings(std::string_view body) {
     constexpr std::string_view what = "the list of embeddings";
-    std::vector<std::vector<float>> vectors;
-    read_list(what, body, "embeddings", [&](JsonReader& reader) {
+    Embeddings result;
+    const auto read_item = [&](JsonReader& reader) {
         bool found = false;
-        std::vector<float>& values = vectors.emplace_back();
+        std::vector<float>& values = result.vectors.emplace_back();
         reader.begin_object();
         std::string_view key;
         while (reader.next_key(key)) {
@@ -292,8 +302,10 @@ std::vector<std::vector<float>> decode_gemini_embeddings(std::string_view body) 
         if (!found) {
             throw gemini_malformed(what, "an item has no values");
         }
-    });
-    return vectors;
+    };
+    const auto skip = [](std::string_view /*key*/, JsonReader& reader) { reader.skip(); };
+    read_list(what, body, "embeddings", read_item, skip);
+    return result;
 }
 
 const Codec& gemini_codec() {

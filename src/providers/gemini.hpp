@@ -70,12 +70,9 @@ ChatReply decode_gemini_reply(const HttpResponse& response);
 std::unique_ptr<StreamDecoder> make_gemini_stream_decoder();
 
 TokenCount decode_gemini_count(std::string_view body);
-std::vector<std::string> decode_gemini_models(std::string_view body);
-std::string encode_gemini_embeddings(
-    const std::vector<std::string>& texts,
-    const Endpoint& endpoint
-);
-std::vector<std::vector<float>> decode_gemini_embeddings(std::string_view body);
+ModelPage decode_gemini_models(std::string_view body);
+std::string encode_gemini_embeddings(const EmbedRequest& request);
+Embeddings decode_gemini_embeddings(std::string_view body);
 
 /// The error that a body reports; `status` is none after HTTP 200. Google's details give the
 /// time to wait and tell a bad key from a bad request.

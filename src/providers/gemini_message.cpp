@@ -16,9 +16,7 @@ namespace llmproc::providers {
 namespace {
 
 [[noreturn]] void cannot_carry(std::string_view what, std::string_view remedy) {
-    std::string text = "Gemini cannot carry ";
-    text.append(what).append("; ").append(remedy);
-    throw LLMError(Errc::not_supported, text);
+    part_not_supported("Gemini", what, remedy);
 }
 
 /// Whether the text is one JSON value of that kind, and flat enough for the API's own limit.
@@ -75,6 +73,7 @@ void write_media(JsonWriter& json, const MediaSource& source, std::string_view f
 
 constexpr std::string_view image_type = "image/png";
 constexpr std::string_view document_type = "application/pdf";
+constexpr std::string_view audio_type = "audio/wav";
 
 /// The object under the only member `name` of a block of this protocol, else an empty view.
 std::string_view kept_object(const ContentBlock& block, std::string_view name) {
@@ -126,6 +125,8 @@ void write_user_part(JsonWriter& json, const ContentBlock& block, Role role) {
         write_media(json, image->source, image_type);
     } else if (const auto* document = std::get_if<DocumentBlock>(&block)) {
         write_media(json, document->source, document_type);
+    } else if (const auto* audio = std::get_if<AudioBlock>(&block)) {
+        write_media(json, audio->source, audio_type);
     } else if (std::holds_alternative<UnknownBlock>(block)) {
         write_own_part(json, block);
     } else if (std::holds_alternative<ToolCallBlock>(block)) {
@@ -175,6 +176,8 @@ public:
             write_media(json_, image->source, image_type);
         } else if (const auto* document = std::get_if<DocumentBlock>(&block)) {
             write_media(json_, document->source, document_type);
+        } else if (const auto* audio = std::get_if<AudioBlock>(&block)) {
+            write_media(json_, audio->source, audio_type);
         } else if (std::holds_alternative<UnknownBlock>(block)) {
             write_own_part(json_, block);
         } else if (std::holds_alternative<ToolResultBlock>(block)) {
@@ -237,7 +240,10 @@ void append_output(std::string& out, const ToolResultBlock& result) {
 
 void write_result_media(JsonWriter& json, const MediaSource& source, std::string_view fallback) {
     if (source.kind != MediaSource::Kind::base64) {
-        cannot_carry("an address or file id in a tool result", "send the bytes");
+        cannot_carry(
+            "an address or file id in a tool result",
+            "send the bytes (MediaSource::file or bytes)"
+        );
     }
     json.begin_object();
     write_inline_data(json, source, fallback);
@@ -263,6 +269,8 @@ void append_result_body(std::string& out, const ToolResultBlock& result) {
             write_result_media(json, image->source, image_type);
         } else if (const auto* document = std::get_if<DocumentBlock>(&part)) {
             write_result_media(json, document->source, document_type);
+        } else if (const auto* audio = std::get_if<AudioBlock>(&part)) {
+            write_result_media(json, audio->source, audio_type);
         }
     }
     out.push_back(']');

@@ -66,27 +66,30 @@ public:
         return make_chat_stream_decoder();
     }
 
-    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint) const override {
-        return openai_request("GET", "/models", endpoint);
+    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint, const std::string& page)
+        const override {
+        const std::string path = page.empty() ? "/models" : "/models?after=" + query_value(page);
+        return openai_request("GET", path, endpoint);
     }
 
-    std::vector<std::string> decode_list_models(const HttpResponse& response) const override {
+    ModelPage decode_list_models(const HttpResponse& response) const override {
         return decode_model_list(response.body);
     }
 
     std::optional<HttpRequest> encode_embeddings(
-        const std::vector<std::string>& texts,
+        const EmbedRequest& request,
         const Endpoint& endpoint
     ) const override {
-        HttpRequest request =
-            openai_request("POST", "/embeddings", endpoint, wire_model(ChatRequest(), endpoint));
-        request.body = encode_embeddings_body(texts, endpoint);
-        return request;
+        HttpRequest result = openai_request("POST", "/embeddings", endpoint, request.model);
+        result.body = encode_embeddings_body(request);
+        return result;
     }
 
-    std::vector<std::vector<float>> decode_embeddings(const HttpResponse& response) const override {
+    Embeddings decode_embeddings(const HttpResponse& response) const override {
         return decode_embedding_list(response.body);
     }
+
+    std::size_t embeddings_per_request() const noexcept override { return 2048; }
 };
 
 }  // namespace

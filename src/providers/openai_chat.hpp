@@ -12,6 +12,7 @@
 namespace llmproc::providers {
 
 inline constexpr std::string_view openai_chat_name = "openai_chat";
+inline constexpr std::string_view openai_chat_words = "Chat Completions";
 
 /// Appends the message as comma separated JSON objects. Images and documents of tool results
 /// follow as a user message behind a NUL byte, since they may only stand after all results.
@@ -41,13 +42,10 @@ ChatReply decode_chat_reply(const HttpResponse& response);
 /// A decoder of one stream.
 std::unique_ptr<StreamDecoder> make_chat_stream_decoder();
 
-/// The ids in a list of models; `protocol` is named in errors.
-std::vector<std::string> decode_model_list(
-    std::string_view body,
-    std::string_view protocol = "Chat Completions"
-);
-std::string encode_embeddings_body(const std::vector<std::string>& texts, const Endpoint& endpoint);
+/// The ids in a page of a list of models; `protocol` is named in errors.
+ModelPage decode_model_list(std::string_view body, std::string_view protocol = "Chat Completions");
+std::string encode_embeddings_body(const EmbedRequest& request);
 /// Floats, or base64 of little-endian float32; in the order of `index`.
-std::vector<std::vector<float>> decode_embedding_list(std::string_view body);
+Embeddings decode_embedding_list(std::string_view body);
 
 }  // namespace llmproc::providers

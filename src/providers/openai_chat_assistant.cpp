@@ -1,5 +1,6 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/openai_chat.hpp"
 #include "providers/openai_chat_parts.hpp"
 #include "providers/request_parts.hpp"
 #include "providers/tool_names.hpp"
@@ -62,7 +63,11 @@ void sort_block(AssistantParts& parts, const ContentBlock& block) {
     } else if (std::holds_alternative<ToolResultBlock>(block)) {
         block_misplaced("tool result", Role::assistant);
     } else if (!std::holds_alternative<RedactedThinkingBlock>(block) && !is_cache_point(block)) {
-        part_not_supported("images or documents of the assistant", "move them to a user message");
+        part_not_supported(
+            openai_chat_words,
+            "media of the assistant",
+            "move them to a user message"
+        );
     }
 }
 

@@ -35,13 +35,15 @@ void throw_reported(JsonReader& reader) {
     }
 }
 
-/// Calls `read_item(reader)` for each element of `data`; turns bad JSON into malformed_response.
-template <class ReadItem>
+/// Calls `read_item(reader)` for each element of `data` and `read_other(key, reader)` for the other
+/// members; turns bad JSON into malformed_response.
+template <class ReadItem, class ReadOther>
 void read_list(
     std::string_view protocol,
     std::string_view what,
     std::string_view body,
-    ReadItem read_item
+    ReadItem read_item,
+    ReadOther read_other
 ) {
     try {
         bool found = false;
@@ -55,7 +57,7 @@ void read_list(
             } else if (key == "error") {
                 throw_reported(reader);
             } else {
-                reader.skip();
+                read_other(key, reader);
             }
         }
         reader.finish();
@@ -101,9 +103,11 @@ std::vector<float> read_vector(JsonReader& reader) {
 
 }  // namespace
 
-std::vector<std::string> decode_model_list(std::string_view body, std::string_view protocol) {
-    std::vector<std::string> ids;
-    read_list(protocol, "the list of models", body, [&ids](JsonReader& reader) {
+ModelPage decode_model_list(std::string_view body, std::string_view protocol) {
+    ModelPage page;
+    bool more = false;
+    std::string last;
+    const auto read_model = [&page](JsonReader& reader) {
         std::string id;
         reader.begin_object();
         std::string_view key;
@@ -115,30 +119,38 @@ std::vector<std::string> decode_model_list(std::string_view body, std::string_vi
             }
         }
         if (!id.empty()) {
-            ids.push_back(std::move(id));
+            page.models.push_back(std::move(id));
         }
-    });
-    return ids;
+    };
+    const auto read_other = [&](std::string_view key, JsonReader& reader) {
+        if (key == "has_more" && reader.peek() == JsonKind::boolean) {
+            more = reader.boolean();
+        } else if (key == "last_id") {
+            last = read_string_or_empty(reader);
+        } else {
+            reader.skip();
+        }
+    };
+    read_list(protocol, "the list of models", body, read_model, read_other);
+    if (more && !page.models.empty()) {
+        page.next = last.empty() ? page.models.back() : std::move(last);
+    }
+    return page;
 }
 
-std::string encode_embeddings_body(
-    const std::vector<std::string>& texts,
-    const Endpoint& endpoint
-) {
-    if (endpoint.model.empty() || texts.empty()) {
-        throw LLMError(Errc::invalid_argument, "embeddings need model.name and at least one text");
-    }
+std::string encode_embeddings_body(const EmbedRequest& request) {
     std::string body;
     JsonWriter json(body);
     json.begin_object();
     json.key("model");
-    json.string(wire_model(ChatRequest(), endpoint));
+    json.string(request.model);
     json.key("input");
     json.begin_array();
-    for (const std::string& text : texts) {
+    for (const std::string& text : request.texts) {
         json.string(text);
     }
     json.end_array();
+    write_integer(json, "dimensions", request.dimensions);
     // Compatible servers may know nothing but floats.
     json.key("encoding_format");
     json.string("float");
@@ -146,9 +158,10 @@ std::string encode_embeddings_body(
     return body;
 }
 
-std::vector<std::vector<float>> decode_embedding_list(std::string_view body) {
+Embeddings decode_embedding_list(std::string_view body) {
+    Embeddings result;
     std::vector<std::pair<std::int64_t, std::vector<float>>> items;
-    read_list("Chat Completions", "the list of embeddings", body, [&items](JsonReader& reader) {
+    const auto read_item = [&items](JsonReader& reader) {
         auto& [index, values] = items.emplace_back();
         index = static_cast<std::int64_t>(items.size()) - 1;
         bool found = false;
@@ -167,16 +180,25 @@ std::vector<std::vector<float>> decode_embedding_list(std::string_view body) {
         if (!found) {
             throw malformed("the list of embeddings", "an item has no embedding");
         }
-    });
+    };
+    const auto read_other = [&result](std::string_view key, JsonReader& reader) {
+        if (key == "usage") {
+            result.usage = read_openai_usage(reader);
+        } else if (key == "model") {
+            result.model = read_string_or_empty(reader);
+        } else {
+            reader.skip();
+        }
+    };
+    read_list("Chat Completions", "the list of embeddings", body, read_item, read_other);
     std::stable_sort(items.begin(), items.end(), [](const auto& left, const auto& right) {
         return left.first < right.first;
     });
-    std::vector<std::vector<float>> vectors;
-    vectors.reserve(items.size());
+    result.vectors.reserve(items.size());
     for (auto& item : items) {
-        vectors.push_back(std::move(item.second));
+        result.vectors.push_back(std::move(item.second));
     }
-    return vectors;
+    return result;
 }
 
 }  // namespace llmproc::providers

@@ -20,6 +20,8 @@ void write_user_part(JsonWriter& json, const ContentBlock& block, Role role) {
         write_image_part(json, *image);
     } else if (const auto* document = std::get_if<DocumentBlock>(&block)) {
         write_document_part(json, *document);
+    } else if (const auto* audio = std::get_if<AudioBlock>(&block)) {
+        write_audio_part(json, *audio);
     } else if (const auto* unknown = std::get_if<UnknownBlock>(&block)) {
         if (is_chat_block(*unknown)) {
             json.raw(unknown->raw.text());
@@ -93,7 +95,7 @@ bool write_tool_result(JsonWriter& json, const ToolResultBlock& result) {
     return media;
 }
 
-/// Images and documents of results, for the user message behind the results.
+/// Images, documents and sound of results, for the user message behind the results.
 void write_result_media(JsonWriter& json, const ToolResultBlock& result) {
     bool titled = false;
     for (const ToolResultContent& part : result.content) {
@@ -106,8 +108,10 @@ void write_result_media(JsonWriter& json, const ToolResultBlock& result) {
         }
         if (const auto* image = std::get_if<ImageBlock>(&part)) {
             write_image_part(json, *image);
+        } else if (const auto* document = std::get_if<DocumentBlock>(&part)) {
+            write_document_part(json, *document);
         } else {
-            write_document_part(json, std::get<DocumentBlock>(part));
+            write_audio_part(json, std::get<AudioBlock>(part));
         }
     }
 }

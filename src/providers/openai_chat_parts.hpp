@@ -16,6 +16,9 @@ void write_image_part(JsonWriter& json, const ImageBlock& image);
 /// Throws LLMError{not_supported} for a document by address.
 void write_document_part(JsonWriter& json, const DocumentBlock& document);
 
+/// Throws LLMError{not_supported} for sound that is no bytes of WAV or MP3.
+void write_audio_part(JsonWriter& json, const AudioBlock& audio);
+
 /// Whether the block came from this protocol; others mean nothing here and are left out.
 bool is_chat_block(const UnknownBlock& block);
 

@@ -50,23 +50,28 @@ public:
         return decode_input_tokens(response.body);
     }
 
-    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint) const override {
-        return openai_chat_codec().encode_list_models(endpoint);
+    std::optional<HttpRequest> encode_list_models(const Endpoint& endpoint, const std::string& page)
+        const override {
+        return openai_chat_codec().encode_list_models(endpoint, page);
     }
 
-    std::vector<std::string> decode_list_models(const HttpResponse& response) const override {
+    ModelPage decode_list_models(const HttpResponse& response) const override {
         return openai_chat_codec().decode_list_models(response);
     }
 
     std::optional<HttpRequest> encode_embeddings(
-        const std::vector<std::string>& texts,
+        const EmbedRequest& request,
         const Endpoint& endpoint
     ) const override {
-        return openai_chat_codec().encode_embeddings(texts, endpoint);
+        return openai_chat_codec().encode_embeddings(request, endpoint);
     }
 
-    std::vector<std::vector<float>> decode_embeddings(const HttpResponse& response) const override {
+    Embeddings decode_embeddings(const HttpResponse& response) const override {
         return openai_chat_codec().decode_embeddings(response);
+    }
+
+    std::size_t embeddings_per_request() const noexcept override {
+        return openai_chat_codec().embeddings_per_request();
     }
 };
 

@@ -25,6 +25,7 @@
 namespace llmproc::providers {
 
 inline constexpr std::string_view openai_responses_name = "openai_responses";
+inline constexpr std::string_view openai_responses_words = "OpenAI Responses";
 
 // --- requests ------------------------------------------------------------------------------------
 

@@ -92,7 +92,11 @@ void AssistantItems::add(const ContentBlock& block) {
     } else if (std::holds_alternative<ToolResultBlock>(block)) {
         block_misplaced("tool result", Role::assistant);
     } else if (!std::holds_alternative<RedactedThinkingBlock>(block) && !is_cache_point(block)) {
-        part_not_supported("images or documents of the assistant", "move them to a user message");
+        part_not_supported(
+            openai_responses_words,
+            "media of the assistant",
+            "move them to a user message"
+        );
     }
 }
 

@@ -75,8 +75,10 @@ void write_result_part(JsonWriter& json, const ToolResultContent& part) {
         write_input_text(json, text->text);
     } else if (const auto* image = std::get_if<ImageBlock>(&part)) {
         write_input_image(json, *image);
+    } else if (const auto* document = std::get_if<DocumentBlock>(&part)) {
+        write_input_file(json, *document);
     } else {
-        write_input_file(json, std::get<DocumentBlock>(part));
+        part_not_supported(openai_responses_words, "sound in a tool result", sound_remedy);
     }
 }
 
@@ -151,6 +153,8 @@ void write_part(JsonWriter& json, const ContentBlock& block, Role role) {
         json.raw(unknown->raw.text());
     } else if (std::holds_alternative<ToolCallBlock>(block)) {
         block_misplaced("tool call", role);
+    } else if (std::holds_alternative<AudioBlock>(block)) {
+        part_not_supported(openai_responses_words, "sound", sound_remedy);
     } else {
         block_misplaced("thinking", role);
     }

@@ -1,4 +1,4 @@
-#include <llmproc/provider.hpp>
+#include "providers/profiles.hpp"
 
 #include <algorithm>
 #include <array>
@@ -162,22 +162,26 @@ std::vector<ProviderProfile> make_profiles() {
 
 }  // namespace
 
-const std::vector<ProviderProfile>& provider_profiles() {
+namespace providers {
+
+const std::vector<ProviderProfile>& own_profiles() {
     // Never destroyed: threads that end after main may still look a profile up.
     static const auto* const profiles = new std::vector<ProviderProfile>(make_profiles());
     return *profiles;
 }
 
-const ProviderProfile* find_profile(std::string_view name) noexcept {
+const ProviderProfile* find_own_profile(std::string_view name) noexcept {
     const auto* const alias = std::find_if(aliases.begin(), aliases.end(), [&](const auto& entry) {
         return entry.first == name;
     });
     const std::string_view wanted = alias == aliases.end() ? name : alias->second;
-    const auto& profiles = provider_profiles();
+    const auto& profiles = own_profiles();
     const auto row = std::find_if(profiles.begin(), profiles.end(), [&](const auto& profile) {
         return profile.name == wanted;
     });
     return row == profiles.end() ? nullptr : &*row;
 }
+
+}  // namespace providers
 
 }  // namespace llmproc

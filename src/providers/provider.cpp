@@ -1,6 +1,5 @@
 #include <llmproc/message.hpp>
 #include <llmproc/provider.hpp>
-#include "providers/codecs.hpp"
 
 #include <algorithm>
 #include <array>
@@ -55,38 +54,28 @@ TokenCount Codec::decode_count_tokens(const HttpResponse& /*response*/) const {
     not_supported(name(), "token counting");
 }
 
-std::optional<HttpRequest> Codec::encode_list_models(const Endpoint& /*endpoint*/) const {
+std::optional<HttpRequest> Codec::
+    encode_list_models(const Endpoint& /*endpoint*/, const std::string& /*page*/) const {
     return std::nullopt;
 }
 
-std::vector<std::string> Codec::decode_list_models(const HttpResponse& /*response*/) const {
+ModelPage Codec::decode_list_models(const HttpResponse& /*response*/) const {
     not_supported(name(), "list of models");
 }
 
 std::optional<HttpRequest> Codec::encode_embeddings(
-    const std::vector<std::string>& /*texts*/,
+    const EmbedRequest& /*request*/,
     const Endpoint& /*endpoint*/
 ) const {
     return std::nullopt;
 }
 
-std::vector<std::vector<float>> Codec::decode_embeddings(const HttpResponse& /*response*/) const {
+Embeddings Codec::decode_embeddings(const HttpResponse& /*response*/) const {
     not_supported(name(), "embeddings");
 }
 
-const Codec* find_codec(std::string_view name) noexcept {
-    const std::array<const Codec*, 4> codecs{
-        &providers::anthropic_codec(),
-        &providers::gemini_codec(),
-        &providers::openai_chat_codec(),
-        &providers::openai_responses_codec(),
-    };
-    const auto* const found = std::find_if(
-        codecs.begin(),
-        codecs.end(),
-        [name](const Codec* codec) { return codec->name() == name; }
-    );
-    return found == codecs.end() ? nullptr : *found;
+std::size_t Codec::embeddings_per_request() const noexcept {
+    return 0;
 }
 
 /// In the order of the first encoding, which is that of the conversation: a request looks its

@@ -133,6 +133,7 @@ void add_key_header(
 }
 
 void add_extra_headers(HttpRequest& request, const SamplingParams& params) {
+    const bool has_key = request.headers.contains("x-api-key");
     for (const auto& [name, value] : params.extra_headers) {
         try {
             request.headers.set(name, value);
@@ -140,6 +141,25 @@ void add_extra_headers(HttpRequest& request, const SamplingParams& params) {
             invalid_request(std::string("parameters.extra_headers: ") + problem.what());
         }
     }
+    if (has_key && request.headers.contains("authorization")) {
+        request.headers.erase("x-api-key");
+    }
+}
+
+std::string query_value(std::string_view text) {
+    constexpr std::string_view unreserved =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string value;
+    for (const char c : text) {
+        if (unreserved.find(c) != unreserved.npos) {
+            value.push_back(c);
+        } else {
+            const auto byte = static_cast<unsigned char>(c);
+            value.append({'%', digits[byte >> 4U], digits[byte & 15U]});
+        }
+    }
+    return value;
 }
 
 const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint) {
@@ -242,9 +262,9 @@ Members read_members(std::string_view object) {
     return members;
 }
 
-void part_not_supported(std::string_view what, std::string_view remedy) {
-    std::string text = "this protocol cannot carry ";
-    text.append(what).append("; ").append(remedy);
+void part_not_supported(std::string_view protocol, std::string_view what, std::string_view remedy) {
+    std::string text(protocol);
+    text.append(" cannot carry ").append(what).append("; ").append(remedy);
     throw LLMError(Errc::not_supported, text);
 }
 

@@ -31,8 +31,12 @@ void add_key_header(
     const Endpoint& endpoint
 );
 
-/// Sets the user's own headers. Throws LLMError{invalid_argument}.
+/// Sets the user's own headers; a bearer token among them replaces a key in x-api-key, since
+/// servers take one of them. Throws LLMError{invalid_argument}.
 void add_extra_headers(HttpRequest& request, const SamplingParams& params);
+
+/// A text as the value of a query, percent-encoded.
+std::string query_value(std::string_view text);
 
 /// The model to ask. Throws LLMError{invalid_argument} if none is named.
 const std::string& model_of(const ChatRequest& request, const Endpoint& endpoint);
@@ -64,8 +68,16 @@ std::string merge_extra(std::string_view body, const RawJson& extra);
 using Members = std::vector<std::pair<std::string, std::string_view>>;
 Members read_members(std::string_view object);
 
-/// Throws LLMError{not_supported}.
-[[noreturn]] void part_not_supported(std::string_view what, std::string_view remedy);
+/// Throws LLMError{not_supported}: "<protocol> cannot carry <what>; <remedy>".
+[[noreturn]] void part_not_supported(
+    std::string_view protocol,
+    std::string_view what,
+    std::string_view remedy
+);
+/// What to do where a protocol has no sound.
+inline constexpr std::string_view sound_remedy =
+    "send its transcript as text, or ask a model that hears by provider = \"openai_chat\" or "
+    "\"gemini\"";
 /// Throws LLMError{invalid_argument}: such a block has no place in a message of that role.
 [[noreturn]] void block_misplaced(std::string_view block, Role role);
 /// Whether the block came from this protocol; others mean nothing here and are left out.

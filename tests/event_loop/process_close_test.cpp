@@ -129,6 +129,8 @@ TEST_F(ProcessCloseTest, F1_ACallAfterCloseFailsWithoutIO) {
     EXPECT_EQ(errc_from([&] { return process.stream("x"); }), Errc::process_closed);
     EXPECT_EQ(errc_from([&] { return process.count_tokens(); }), Errc::process_closed);
     EXPECT_EQ(errc_from([&] { return process.complete(ChatRequest("x")); }), Errc::process_closed);
+    EXPECT_EQ(errc_from([&] { return process.embed({"x"}); }), Errc::process_closed);
+    EXPECT_EQ(errc_from([&] { return process.list_models(); }), Errc::process_closed);
     EXPECT_EQ(server.stats().accepts, 0U);
 }
 

@@ -13,6 +13,7 @@
 #include <regex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace llmproc {
@@ -37,72 +38,54 @@ struct Method {
     std::function<std::string(Subject&, const Options&)> call;
 };
 
+using Call = std::function<std::string(Subject&, const Options&)>;
+
+/// Each call by its overload with options and by the one without.
+std::vector<Method> with_and_without_options(const std::vector<std::pair<const char*, Call>>& calls
+) {
+    std::vector<Method> methods;
+    for (const auto& [name, call] : calls) {
+        methods.push_back({name, true, false, true, call});
+        methods.push_back({name, true, false, false, [call = call](Subject& s, const Options&) {
+                               return call(s, std::nullopt);
+                           }});
+    }
+    return methods;
+}
+
 std::vector<Method> methods_that_send() {
     const auto prompt = [] { return std::string("a question"); };
     const auto message = [] { return Message::user("a message"); };
-    return {
-        {"run(string)",
-         true,
-         false,
-         false,
-         [=](Subject& s, const Options&) { return describe(s.run(prompt(), std::nullopt)); }},
-        {"run(string, options)",
-         true,
-         false,
-         true,
-         [=](Subject& s, const Options& o) { return describe(s.run(prompt(), o)); }},
+    std::vector<Method> methods = with_and_without_options({
+        {"run(string)", [=](Subject& s, const Options& o) { return describe(s.run(prompt(), o)); }},
         {"run(Message)",
-         true,
-         false,
-         false,
-         [=](Subject& s, const Options&) { return describe(s.run(message(), std::nullopt)); }},
-        {"run(Message, options)",
-         true,
-         false,
-         true,
          [=](Subject& s, const Options& o) { return describe(s.run(message(), o)); }},
-        {"run_as",
-         true,
-         false,
-         false,
-         [=](Subject& s, const Options&) { return s.run_as(prompt(), std::nullopt); }},
-        {"run_as(options)",
-         true,
-         false,
-         true,
-         [=](Subject& s, const Options& o) { return s.run_as(prompt(), o); }},
+        {"run_as", [=](Subject& s, const Options& o) { return s.run_as(prompt(), o); }},
         {"run_typed",
-         true,
-         false,
-         false,
-         [=](Subject& s, const Options&) {
-             return describe(s.run_typed(message(), std::nullopt));
-         }},
-        {"run_typed(options)",
-         true,
-         false,
-         true,
          [=](Subject& s, const Options& o) { return describe(s.run_typed(message(), o)); }},
-        {"stream + result",
-         true,
-         true,
-         true,
-         [=](Subject& s, const Options& o) { return describe(s.stream_result(message(), o)); }},
         {"complete",
-         true,
-         false,
-         false,
-         [=](Subject& s, const Options&) {
-             return describe(s.complete(ChatRequest("alone"), std::nullopt));
-         }},
-        {"complete(options)",
-         true,
-         false,
-         true,
-         [=](Subject& s, const Options& o) {
+         [](Subject& s, const Options& o) {
              return describe(s.complete(ChatRequest("alone"), o));
          }},
-    };
+    });
+    methods.push_back({"stream + result", true, true, true, [=](Subject& s, const Options& o) {
+                           return describe(s.stream_result(message(), o));
+                       }});
+    return methods;
+}
+
+std::vector<Method> methods_that_ask_other_endpoints() {
+    return with_and_without_options({
+        {"embed(texts)",
+         [](Subject& s, const Options& o) {
+             return describe(s.embed(std::vector<std::string>{"a text"}, o));
+         }},
+        {"embed(request)",
+         [](Subject& s, const Options& o) {
+             return describe(s.embed(EmbedRequest({"a text"}, "another-model"), o));
+         }},
+        {"list_models", [](Subject& s, const Options& o) { return describe(s.list_models(o)); }},
+    });
 }
 
 std::vector<Method> methods_that_do_not_send() {
@@ -178,6 +161,11 @@ std::vector<Answer> errors_and_values() {
         same("a_value", openai_chat_reply(R"({"value":"fine"})")),
         {"tool_calls", with_id(tool), with_id(tool_stream)},
         same("not_streamed", openai_chat_reply("whole")),
+        same(
+            "list",  // of models, and of embeddings
+            Reply::json(R"({"data":[{"id":"a","embedding":[0.5,-1]}],"model":"m",)"
+                        R"("usage":{"prompt_tokens":3,"total_tokens":3}})")
+        ),
         same("status_401", openai_error_reply(401, "who are you")),
         same(
             "status_429",
@@ -316,6 +304,16 @@ protected:
         EXPECT_NE(blocking.outcome.substr(0, 7), "foreign") << blocking.outcome;
     }
 
+    void compare_all(const std::vector<Method>& methods) {
+        for (const Method& method : methods) {
+            const bool by_stop = GetParam().kind == Answer::Kind::stopped ||
+                                 GetParam().kind == Answer::Kind::stop_before;
+            if (method.takes_options || !by_stop) {
+                compare(method);
+            }
+        }
+    }
+
     void SetUp() override { server_.handle(testing::openai_chat_echo); }
 
     ScriptedServer server_;
@@ -330,13 +328,11 @@ Method stream_and_next(std::string& events) {
 }
 
 TEST_P(ParityTest, A1_11_MethodsThatSend) {
-    for (const Method& method : methods_that_send()) {
-        const bool by_stop = GetParam().kind == Answer::Kind::stopped ||
-                             GetParam().kind == Answer::Kind::stop_before;
-        if (method.takes_options || !by_stop) {
-            compare(method);
-        }
-    }
+    compare_all(methods_that_send());
+}
+
+TEST_P(ParityTest, A1_11_MethodsThatAskOtherEndpoints) {
+    compare_all(methods_that_ask_other_endpoints());
 }
 
 TEST_P(ParityTest, A1_11_EventsOfAStream) {

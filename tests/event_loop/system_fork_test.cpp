@@ -77,6 +77,8 @@ void require_refused(Checks& checks, SyncLLMProcess& process) {
         process.complete(std::move(request));
     });
     refused("count_tokens", [&] { process.count_tokens(); });
+    refused("embed", [&] { process.embed({"a text"}); });
+    refused("list_models", [&] { process.list_models(); });
     refused("reset", [&] { process.reset(); });
     refused("messages", [&] { static_cast<void>(process.messages()); });
     refused("stats", [&] { static_cast<void>(process.stats()); });

@@ -48,6 +48,7 @@ run("${WORK}/consumer/consumer")
 
 if(CONSUMER STREQUAL "find_package")
     run("${WORK}/consumer/consumer_test")
+    run("${WORK}/consumer/own_provider")
     run("${prefix}/bin/llmproc-mock-server" --help)
     find_program(pkg_config pkg-config)
     if(pkg_config)

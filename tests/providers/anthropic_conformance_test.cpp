@@ -110,14 +110,20 @@ TEST(AnthropicListConformanceTest, TokenCountAndModels) {
     EXPECT_TRUE(tokens.exact);
     EXPECT_EQ(tokens.source, TokenSource::provider);
 
-    const auto http = codec().encode_list_models(endpoint_of("anthropic"));
+    const auto http = codec().encode_list_models(endpoint_of("anthropic"), "");
     EXPECT_EQ(http.value().method, "GET");
     EXPECT_EQ(http.value().target, "/v1/models?limit=1000");
     EXPECT_EQ(http.value().headers.get("x-api-key"), "sk-ant-wire");
     EXPECT_EQ(http.value().headers.get("anthropic-version"), "2026-10-21");
     HttpResponse models(200);
     models.body = read_cassette("anthropic", "anthropic-models.json");
-    EXPECT_EQ(codec().decode_list_models(models), std::vector<std::string>{"claude-opus-5-5"});
+    const ModelPage page = codec().decode_list_models(models);
+    EXPECT_EQ(page.models, std::vector<std::string>{"claude-opus-5-5"});
+    EXPECT_EQ(page.next, "");
+    EXPECT_EQ(
+        codec().encode_list_models(endpoint_of("anthropic"), "claude-opus-5-5").value().target,
+        "/v1/models?limit=1000&after_id=claude-opus-5-5"
+    );
 }
 
 }  // namespace

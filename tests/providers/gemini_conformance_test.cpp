@@ -75,10 +75,12 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(GeminiListConformanceTest, ModelsEmbeddingsAndTokenCount) {
     HttpResponse response(200);
     response.body = gemini_cassette("gemini-models.json");
-    EXPECT_EQ(gemini().decode_list_models(response), std::vector<std::string>{"gemini-3.8-flash"});
+    const ModelPage page = gemini().decode_list_models(response);
+    EXPECT_EQ(page.models, std::vector<std::string>{"gemini-3.8-flash"});
+    EXPECT_EQ(page.next, "wire-page-2");
     response.body = gemini_cassette("gemini-embeddings.json");
     const std::vector<std::vector<float>> vectors{{0.25F, -0.5F, 1.0F}, {0.0F, 0.125F, -2.0F}};
-    EXPECT_EQ(gemini().decode_embeddings(response), vectors);
+    EXPECT_EQ(gemini().decode_embeddings(response).vectors, vectors);
     response.body = gemini_cassette("gemini-count-tokens.json");
     const TokenCount count = gemini().decode_count_tokens(response);
     EXPECT_EQ(count.input_tokens, 31);
@@ -88,17 +90,22 @@ TEST(GeminiListConformanceTest, ModelsEmbeddingsAndTokenCount) {
 
 TEST(GeminiListConformanceTest, TheirRequests) {
     const Json recorded = parse_json(gemini_cassette("sdk-requests.json"));
-    const Endpoint endpoint = gemini_endpoint("gemini-embedding-001");
-    const HttpRequest models = gemini().encode_list_models(endpoint).value();
+    const Endpoint endpoint = gemini_endpoint("gemini-3.8-flash");
+    const HttpRequest models = gemini().encode_list_models(endpoint, "").value();
     EXPECT_EQ(models.method, "GET");
     EXPECT_EQ(models.target, "/v1/models?pageSize=1000");
     EXPECT_EQ(models.headers.get("x-goog-api-key"), "wire-key");
-    const HttpRequest embed = gemini().encode_embeddings({"a", "b"}, endpoint).value();
+    EXPECT_EQ(
+        gemini().encode_list_models(endpoint, "a&b=").value().target,
+        "/v1/models?pageSize=1000&pageToken=a%26b%3D"
+    );
+    EmbedRequest request({"a", "b"}, "gemini-embedding-001");
+    request.dimensions = 3;
+    const HttpRequest embed = gemini().encode_embeddings(request, endpoint).value();
     EXPECT_EQ(embed.target, recorded.at("gemini embed").at("url").get<std::string>());
     Json wanted = recorded.at("gemini embed").at("body");
     for (Json& item : wanted.at("requests")) {  // options that only the recorded call had
         item.erase("taskType");
-        item.erase("outputDimensionality");
         item.at("content").erase("role");
     }
     EXPECT_EQ(parse_json(embed.body), wanted);

@@ -29,7 +29,9 @@ TEST(OpenAiChatRequestConformanceTest, GoesWhereTheOfficialSdkGoes) {
     const HttpRequest run =
         codec().encode(ChatRequest("hi"), endpoint_of("gpt-6-luna"), true, cache);
     const HttpRequest embed =
-        codec().encode_embeddings({"a"}, endpoint_of("text-embedding-3-small")).value();
+        codec()
+            .encode_embeddings(EmbedRequest({"a"}, "text-embedding-3-small"), endpoint_of("chats"))
+            .value();
     const std::vector<std::pair<std::string, const HttpRequest*>> both{
         {"openai chat stream", &run},
         {"openai embeddings default", &embed}};
@@ -46,7 +48,7 @@ TEST(OpenAiChatRequestConformanceTest, GoesWhereTheOfficialSdkGoes) {
     }
     EXPECT_EQ(parse_json(run.body), recorded.at("openai chat stream").at("body"));
     EXPECT_EQ(parse_json(embed.body).at("model"), "text-embedding-3-small");
-    const HttpRequest models = codec().encode_list_models(endpoint_of("")).value();
+    const HttpRequest models = codec().encode_list_models(endpoint_of(""), "").value();
     EXPECT_EQ(models.method, recorded.at("openai org project").at("method").get<std::string>());
     EXPECT_EQ(models.target, recorded.at("openai org project").at("url").get<std::string>());
 }
@@ -54,15 +56,18 @@ TEST(OpenAiChatRequestConformanceTest, GoesWhereTheOfficialSdkGoes) {
 TEST(OpenAiChatListConformanceTest, ModelsAndBothFormsOfEmbeddings) {
     HttpResponse models(200);
     models.body = read_cassette("openai-models.json");
-    EXPECT_EQ(
-        codec().decode_list_models(models),
-        (std::vector<std::string>{"gpt-6-luna", "text-embedding-3-small"})
-    );
+    const ModelPage page = codec().decode_list_models(models);
+    EXPECT_EQ(page.models, (std::vector<std::string>{"gpt-6-luna", "text-embedding-3-small"}));
+    EXPECT_EQ(page.next, "");
     const std::vector<std::vector<float>> vectors{{0.25F, -0.5F, 1.0F}, {0.0F, 0.125F, -2.0F}};
     for (const char* file : {"openai-embeddings.json", "openai-embeddings-base64.json"}) {
         HttpResponse embeddings(200);
         embeddings.body = read_cassette(file);
-        EXPECT_EQ(codec().decode_embeddings(embeddings), vectors) << file;
+        const Embeddings result = codec().decode_embeddings(embeddings);
+        EXPECT_EQ(result.vectors, vectors) << file;
+        EXPECT_EQ(result.model, "text-embedding-3-small");
+        EXPECT_EQ(result.usage.input_tokens, 5);
+        EXPECT_EQ(result.usage.total_tokens, 5);
     }
 }
 

@@ -79,12 +79,15 @@ TEST(ResponsesListConformanceTest, CountsModelsAndEmbeddings) {
     EXPECT_EQ(tokens.source, TokenSource::provider);
     HttpResponse models(200);
     models.body = testing_cassettes::read_cassette("openai-models.json");
-    EXPECT_EQ(responses().decode_list_models(models).size(), 2U);
-    EXPECT_EQ(responses().encode_list_models(openai())->target, "/v1/models");
+    EXPECT_EQ(responses().decode_list_models(models).models.size(), 2U);
+    EXPECT_EQ(responses().encode_list_models(openai(), "")->target, "/v1/models");
     HttpResponse embeddings(200);
     embeddings.body = testing_cassettes::read_cassette("openai-embeddings.json");
-    EXPECT_EQ(responses().decode_embeddings(embeddings).size(), 2U);
-    EXPECT_EQ(responses().encode_embeddings({"a"}, openai())->target, "/v1/embeddings");
+    EXPECT_EQ(responses().decode_embeddings(embeddings).vectors.size(), 2U);
+    EXPECT_EQ(responses().embeddings_per_request(), 2048U);
+    const HttpRequest embed =
+        responses().encode_embeddings(EmbedRequest({"a"}, "m"), openai()).value();
+    EXPECT_EQ(embed.target, "/v1/embeddings");
 }
 
 }  // namespace

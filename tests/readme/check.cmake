@@ -3,10 +3,12 @@
 cmake_minimum_required(VERSION 3.25)
 
 set(documents
-    README.md docs/event-loop.md docs/getting_started.md docs/observability.md docs/typed_answers.md
+    README.md docs/adding_a_provider.md docs/event-loop.md docs/getting_started.md
+    docs/observability.md docs/typed_answers.md
 )
 set(sources
-    event_loop.cpp ten_lines.cpp snippets.cpp getting_started.cpp observability.cpp typed_answers.cpp
+    event_loop.cpp ten_lines.cpp snippets.cpp getting_started.cpp observability.cpp own_provider.cpp
+    typed_answers.cpp ../../src/providers/profiles.cpp
 )
 
 # Indentation, trailing space, blank lines and includes removed; ends with a line break.

@@ -57,6 +57,17 @@ public:
     TokenCount count_tokens(const Options& options) override {
         return options ? process_.count_tokens(*options) : process_.count_tokens();
     }
+    Embeddings embed(std::vector<std::string> texts, const Options& options) override {
+        return options ? process_.embed(std::move(texts), *options)
+                       : process_.embed(std::move(texts));
+    }
+    Embeddings embed(EmbedRequest request, const Options& options) override {
+        return options ? process_.embed(std::move(request), *options)
+                       : process_.embed(std::move(request));
+    }
+    std::vector<std::string> list_models(const Options& options) override {
+        return options ? process_.list_models(*options) : process_.list_models();
+    }
     void reset() override { process_.reset(); }
     void close() override { process_.close(); }
     History messages() override { return process_.messages(); }
@@ -137,6 +148,20 @@ public:
     }
     TokenCount count_tokens(const Options& options) override {
         return value_of(options ? process_.count_tokens(*options) : process_.count_tokens());
+    }
+    Embeddings embed(std::vector<std::string> texts, const Options& options) override {
+        return value_of(
+            options ? process_.embed(std::move(texts), *options) : process_.embed(std::move(texts))
+        );
+    }
+    Embeddings embed(EmbedRequest request, const Options& options) override {
+        return value_of(
+            options ? process_.embed(std::move(request), *options)
+                    : process_.embed(std::move(request))
+        );
+    }
+    std::vector<std::string> list_models(const Options& options) override {
+        return value_of(options ? process_.list_models(*options) : process_.list_models());
     }
     void reset() override { drive(process_.reset()); }
     void close() override { drive(process_.aclose()); }
@@ -221,6 +246,26 @@ std::string describe(const TokenCount& count) {
     std::ostringstream out;
     out << count.input_tokens << (count.exact ? " exact " : " about ") << to_string(count.source);
     return out.str();
+}
+
+std::string describe(const Embeddings& embeddings) {
+    std::ostringstream out;
+    for (const std::vector<float>& vector : embeddings.vectors) {
+        for (const float value : vector) {
+            out << value << ' ';
+        }
+        out << '\n';
+    }
+    out << "model " << embeddings.model << " tokens " << embeddings.usage.total_tokens;
+    return out.str();
+}
+
+std::string describe(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) {
+        text += name + '\n';
+    }
+    return text;
 }
 
 std::string describe(const StreamEvent& event) {

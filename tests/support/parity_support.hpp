@@ -39,6 +39,12 @@ public:
     virtual RunResult stream_result(Message message, const std::optional<RunOptions>& options) = 0;
     virtual ChatReply complete(ChatRequest request, const std::optional<RunOptions>& options) = 0;
     virtual TokenCount count_tokens(const std::optional<RunOptions>& options) = 0;
+    virtual Embeddings embed(
+        std::vector<std::string> texts,
+        const std::optional<RunOptions>& options
+    ) = 0;
+    virtual Embeddings embed(EmbedRequest request, const std::optional<RunOptions>& options) = 0;
+    virtual std::vector<std::string> list_models(const std::optional<RunOptions>& options) = 0;
     virtual void reset() = 0;
     virtual void close() = 0;
     virtual History messages() = 0;
@@ -53,6 +59,8 @@ std::string describe(const RunResult& result);
 std::string describe(const TypedResult<std::string>& typed);
 std::string describe(const ChatReply& reply);
 std::string describe(const TokenCount& count);
+std::string describe(const Embeddings& embeddings);
+std::string describe(const std::vector<std::string>& names);
 std::string describe(const StreamEvent& event);
 std::string describe(const ProcessStats& stats);
 /// Method, target, body and place on its connection.

@@ -27,6 +27,7 @@ inline std::string program_text(
 ) {
     std::string text = "[model]\n"
                        "name = \"test-model\"\n"
+                       "embedding_model = \"test-embeddings\"\n"
                        "provider = \"openai_compatible\"\n"
                        "base_url = \"" +
                        server.base_url() +

@@ -105,9 +105,10 @@ private:
     ToolResultBlock tool_result() {
         std::vector<ToolResultContent> parts;
         for (std::size_t count = below(4); count > 0; --count) {
-            switch (below(3)) {
+            switch (below(4)) {
                 case 0: parts.emplace_back(text_block()); break;
                 case 1: parts.emplace_back(ImageBlock(source(), text())); break;
+                case 2: parts.emplace_back(AudioBlock(source())); break;
                 default: parts.emplace_back(DocumentBlock(source(), text())); break;
             }
         }
@@ -115,7 +116,7 @@ private:
     }
 
     ContentBlock block() {
-        switch (below(8)) {
+        switch (below(10)) {
             case 0: return text_block();
             case 1: return ImageBlock(source(), text());
             case 2: return DocumentBlock(source(), text());
@@ -128,7 +129,9 @@ private:
             }
             case 4: return RedactedThinkingBlock(text());
             case 5: return ToolCallBlock(text(), text(), text());
-            case 6: return tool_result();
+            case 6: return AudioBlock(source());
+            case 7: return CachePointBlock(text());
+            case 8: return tool_result();
             default: return UnknownBlock(flip() ? std::string() : text(), raw());
         }
     }
@@ -190,6 +193,12 @@ TEST(MessageJsonTest, HasTheDocumentedShapes) {
          R"({"type":"image","source":{"kind":"url","data":"u"}})"},
         {DocumentBlock(MediaSource::file_id("f"), "n"),
          R"({"type":"document","source":{"kind":"file_id","data":"f"},"name":"n"})"},
+        {AudioBlock(MediaSource::bytes("foo", "audio/wav")),
+         R"({"type":"audio","source":{"kind":"base64","media_type":"audio/wav","data":"Zm9v"}})"},
+        {CachePointBlock(), R"({"type":"cache_point"})"},
+        {CachePointBlock("1h"), R"({"type":"cache_point","ttl":"1h"})"},
+        {ToolResultBlock("i", {AudioBlock(MediaSource::url("u"))}),
+         R"({"type":"tool_result","call_id":"i","content":[{"type":"audio","source":{"kind":"url","data":"u"}}],"is_error":false})"},
         {thinking, R"({"type":"thinking","text":"t","signature":"s","opaque":{}})"},
         {RedactedThinkingBlock("d"), R"({"type":"redacted_thinking","data":"d"})"},
         {ToolCallBlock("i", "n", "{\"a\":1}"),
@@ -248,7 +257,7 @@ TEST(MessageJsonTest, NamesWhatIsWrong) {
         {one_block(R"({"type":"tool_result","content":[]})"), "member \"call_id\""},
         {one_block(R"({"type":"tool_result","call_id":"c"})"), "member \"content\""},
         {one_block(R"({"type":"tool_result","call_id":"c","content":[{"type":"thinking"}]})"),
-         "a text, image or document block"},
+         "a text, image, document or audio block"},
         {one_block(R"({"type":"unknown","provider":"p"})"), "member \"raw\""},
         {R"({"role":"user","content":[]} x)", "expected the end of the text"},
     };

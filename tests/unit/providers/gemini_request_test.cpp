@@ -231,9 +231,13 @@ TEST(GeminiRequestTest, CountTokensIncludesSystemPromptToolsAndHostedTools) {
         "contents":[{"role":"user","parts":[{"text":"hi"}]}]}})"));
 }
 
-TEST(GeminiRequestTest, EmbeddingsNeedTextsAndAModel) {
-    EXPECT_THROW(static_cast<void>(codec().encode_embeddings({}, endpoint_of("m"))), LLMError);
-    EXPECT_THROW(static_cast<void>(codec().encode_embeddings({"a"}, endpoint_of(""))), LLMError);
+TEST(GeminiRequestTest, EmbeddingsNeedAModelOfTheirOwn) {
+    const EmbedRequest nameless({"a"});
+    EXPECT_THROW(
+        static_cast<void>(codec().encode_embeddings(nameless, endpoint_of("chats"))),
+        LLMError
+    );
+    EXPECT_EQ(codec().embeddings_per_request(), 100U);
 }
 
 }  // namespace

@@ -6,18 +6,20 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace llmproc {
 namespace {
 
 TEST(ProfileTest, RowsAreSortedAndEachNamesAKnownCodec) {
-    const auto& rows = provider_profiles();
+    const std::vector<ProviderProfile> rows = provider_profiles();
     EXPECT_TRUE(std::is_sorted(rows.begin(), rows.end(), [](const auto& left, const auto& right) {
         return left.name < right.name;
     }));
     for (const ProviderProfile& row : rows) {
         EXPECT_NE(find_codec(row.codec), nullptr) << row.name;
-        EXPECT_EQ(find_profile(row.name), &row);
+        ASSERT_NE(find_profile(row.name), nullptr);
+        EXPECT_EQ(find_profile(row.name)->name, row.name);
         EXPECT_TRUE(row.base_url.empty() || row.base_url.back() != '/') << row.name;
         // A vendor's server needs a key and https, a local one neither.
         const bool vendor = row.base_url.rfind("https://", 0) == 0 ||
@@ -108,8 +110,9 @@ public:
 TEST(CodecTest, DefaultsSayNotSupported) {
     const BareCodec codec;
     EXPECT_FALSE(codec.encode_count_tokens(ChatRequest("x"), Endpoint()).has_value());
-    EXPECT_FALSE(codec.encode_list_models(Endpoint()).has_value());
-    EXPECT_FALSE(codec.encode_embeddings({}, Endpoint()).has_value());
+    EXPECT_FALSE(codec.encode_list_models(Endpoint(), "").has_value());
+    EXPECT_FALSE(codec.encode_embeddings(EmbedRequest(), Endpoint()).has_value());
+    EXPECT_EQ(codec.embeddings_per_request(), 0U);
     try {
         static_cast<void>(codec.decode_count_tokens(HttpResponse(200)));
         FAIL();
