@@ -92,8 +92,12 @@ TEST(AzureTest, OnlyCallsOfAModelHaveTheDeploymentInTheirPath) {
         "/openai/responses?api-version=2024-10-21"
     );
     const Codec& chat = *find_codec("openai_chat");
-    EXPECT_EQ(chat.encode_list_models(endpoint)->target, "/openai/models?api-version=2024-10-21");
-    const HttpRequest vectors = chat.encode_embeddings({"a"}, endpoint).value();
+    EXPECT_EQ(
+        chat.encode_list_models(endpoint, "")->target,
+        "/openai/models?api-version=2024-10-21"
+    );
+    const HttpRequest vectors =
+        chat.encode_embeddings(EmbedRequest({"a"}, "team-a"), endpoint).value();
     EXPECT_EQ(vectors.target, "/openai/deployments/team-a/embeddings?api-version=2024-10-21");
     EXPECT_EQ(parse_json(vectors.body).at("model"), "team-a");
     EXPECT_EQ(
@@ -144,7 +148,7 @@ TEST(VertexTest, ClaudeHasItsModelInThePathAndItsVersionInTheBody) {
     EXPECT_EQ(count.target, folder + "count-tokens:rawPredict");
     EXPECT_EQ(parse_json(count.body).at("model"), "a-model@20261101");
     EXPECT_EQ(parse_json(count.body).at("anthropic_version"), "vertex-2023-10-16");
-    EXPECT_FALSE(find_codec("anthropic")->encode_list_models(vertex()).has_value());
+    EXPECT_FALSE(find_codec("anthropic")->encode_list_models(vertex(), "").has_value());
 }
 
 TEST(VertexTest, TheVersionDecidesAboutSamplingThereToo) {
@@ -183,8 +187,8 @@ TEST(VertexTest, GeminisModelsAreBelowTheirPublisher) {
     EXPECT_EQ(http.headers.get("authorization"), "Bearer t");
     EXPECT_FALSE(http.headers.contains("x-goog-api-key"));
     const Codec& gemini = *find_codec("gemini");
-    EXPECT_FALSE(gemini.encode_list_models(vertex()).has_value());
-    EXPECT_FALSE(gemini.encode_embeddings({"a"}, vertex()).has_value());
+    EXPECT_FALSE(gemini.encode_list_models(vertex(), "").has_value());
+    EXPECT_FALSE(gemini.encode_embeddings(EmbedRequest({"a"}, "m"), vertex()).has_value());
 }
 
 TEST(VertexTest, GeminiCountsSystemPromptAndToolsWithoutAWrapper) {
