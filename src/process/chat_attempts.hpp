@@ -204,6 +204,12 @@ public:
         : WholeAnswer(transport, call, note, nullptr, std::move(request)),
           decode_(decode) {}
 
+    /// A server without the endpoint (RFC 9110, 501 Not Implemented) will not have it later.
+    bool repeatable(Errc code) const noexcept override {
+        constexpr int not_implemented = 501;
+        return note().status != not_implemented && ChatAttempt::repeatable(code);
+    }
+
     T value;
 
 private:

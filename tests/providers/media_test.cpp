@@ -306,7 +306,7 @@ INSTANTIATE_TEST_SUITE_P(
     Protocols,
     MediaTest,
     ::testing::Values(chat(), responses(), anthropic(), gemini()),
-    [](const auto& info) { return std::string(info.param.codec); }
+    [](const auto& cell) { return std::string(cell.param.codec); }
 );
 
 TEST(MediaOfChatCompletionsTest, SoundIsNamedByItsFormat) {

@@ -177,7 +177,7 @@ TEST(ProgramFileTest, EveryProviderNeedsOnlyNameProviderAndItsPlace) {
             text += "project_id = \"p\"\nregion = \"r\"\n";
         }
         const ProgramSettings program = read_program(text, "p.toml", "/");
-        EXPECT_EQ(program.profile, &profile);
+        EXPECT_EQ(program.profile, find_profile(profile.name));
         EXPECT_EQ(program.base_url, base_url);
         EXPECT_EQ(program.key.env, profile.api_key_env);
         EXPECT_EQ(program.key.needed, !profile.api_key_env.empty());
