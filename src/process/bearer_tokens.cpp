@@ -135,20 +135,18 @@ BearerTokens::TokenPtr BearerTokens::checked(AccessToken token) const {
     return std::make_shared<const AccessToken>(std::move(token));
 }
 
-BearerTokens::TokenPtr BearerTokens::good_token() const {
-    const std::lock_guard lock(mutex_);
-    return token_ && now() < replace_at_ ? token_ : nullptr;
-}
-
 BearerTokens::TokenPtr BearerTokens::unexpired_token() const {
     const std::lock_guard lock(mutex_);
     return token_ && now() < token_->expiry ? token_ : nullptr;
 }
 
 asio::awaitable<BearerTokens::TokenPtr> BearerTokens::get(async::CallContext& call) {
-    TokenPtr token = good_token();
+    TokenPtr token;
     while (!token) {
-        const std::shared_ptr<Fetch> fetch = join(call.executor());
+        const std::shared_ptr<Fetch> fetch = join(call.executor(), token);
+        if (!fetch) {
+            break;
+        }
         co_await wait(call, fetch);
         token = fetch->token;
         if (!token && fetch->error) {
@@ -174,11 +172,18 @@ asio::awaitable<void> BearerTokens::wait(
     step.done();
 }
 
-std::shared_ptr<BearerTokens::Fetch> BearerTokens::join(const asio::any_io_executor& executor) {
+std::shared_ptr<BearerTokens::Fetch> BearerTokens::join(
+    const asio::any_io_executor& executor,
+    TokenPtr& token
+) {
     std::shared_ptr<Fetch> fetch;
     {
         const std::lock_guard lock(mutex_);
         const Time time = now();
+        if (token_ && time < replace_at_) {
+            token = token_;
+            return nullptr;
+        }
         if (fetch_ && time < fetch_->begun + fetch_limit) {
             return fetch_;
         }

@@ -55,14 +55,15 @@ private:
     TokenPtr checked(AccessToken token) const;
     boost::asio::awaitable<void> wait(async::CallContext& call, const std::shared_ptr<Fetch>& fetch)
         const;
-    std::shared_ptr<Fetch> join(const boost::asio::any_io_executor& executor);
+    /// Sets `token` and returns null if there is a good one; else the fetch to wait for. Both are
+    /// looked up at once: a fetch that ends in between is not asked for again.
+    std::shared_ptr<Fetch> join(const boost::asio::any_io_executor& executor, TokenPtr& token);
     void begin(const std::shared_ptr<Fetch>& fetch, const boost::asio::any_io_executor& executor);
     void begin_coroutine(
         const std::shared_ptr<Fetch>& fetch,
         const boost::asio::any_io_executor& executor
     );
     boost::asio::awaitable<void> ask(std::shared_ptr<Fetch> fetch);
-    TokenPtr good_token() const;
     TokenPtr unexpired_token() const;
     /// Only the first end of a fetch counts.
     void end(const std::shared_ptr<Fetch>& fetch, AccessToken token) noexcept;
