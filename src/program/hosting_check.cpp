@@ -103,9 +103,8 @@ void require_place(
     if (draft.find(key) == nullptr) {
         throw ConfigError(
             place_of(key),
-            "provider '" + draft.settings.profile->name +
-                "' needs it; add it to the table [" + draft.written("model") + "], for example " +
-                example
+            "provider '" + draft.settings.profile->name + "' needs it; add it to the table [" +
+                draft.written("model") + "], for example " + example
         );
     }
     check_plain(key, value, place_of);
