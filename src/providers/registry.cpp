@@ -36,6 +36,14 @@ constinit std::atomic<const Entry*> newest{nullptr};
 }
 
 void check_codec(const ProviderProfile& profile, const Codec* codec) {
+    const std::string& elsewhere = profile.codec_elsewhere;
+    if (!elsewhere.empty() && find_codec(elsewhere) == nullptr) {
+        refuse(
+            profile,
+            "there is no protocol \"" + elsewhere +
+                "\"; name a known one in ProviderProfile::codec_elsewhere"
+        );
+    }
     if (codec == nullptr) {
         if (find_codec(profile.codec) == nullptr) {
             refuse(

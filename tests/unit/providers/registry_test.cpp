@@ -111,6 +111,9 @@ TEST(RegistryTest, RefusesWhatWouldBeAmbiguousOrUnusable) {
     says(refused(profile("x"), codec("gemini")), "has another codec");
     says(refused(profile("x"), codec("taken_protocol")), "has another codec");
     says(refused(profile("x", "y"), codec("z")), "the profile names the protocol \"y\"");
+    ProviderProfile elsewhere = profile("x", "gemini");
+    elsewhere.codec_elsewhere = "nothing";
+    says(refused(elsewhere), "no protocol \"nothing\"");
     EXPECT_EQ(find_profile("x"), nullptr);
 }
 
