@@ -147,7 +147,7 @@ std::string vertex_base_url(
 
 /// Whether `url` is an address of the vendor itself, regional ones included.
 bool is_vendors_own(const wire::Url& url, const ProviderProfile& profile) {
-    const std::string& own = wire::Url::parse(profile.base_url).host();
+    const std::string own = wire::Url::parse(profile.base_url).host();
     return url.host() == own || url.host().ends_with("." + own);
 }
 
