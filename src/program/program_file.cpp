@@ -34,16 +34,17 @@ std::string known_providers() {
     return names;
 }
 
-std::string_view closest_provider(const std::string& name) {
+std::string closest_provider(const std::string& name) {
+    const std::vector<ProviderProfile> profiles = provider_profiles();
     std::vector<std::string_view> candidates;
-    for (const ProviderProfile& profile : provider_profiles()) {
+    for (const ProviderProfile& profile : profiles) {
         candidates.emplace_back(profile.name);
     }
     std::string lower = name;
     std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
     });
-    return closest(lower, candidates);
+    return std::string(closest(lower, candidates));
 }
 
 /// Moves the fallbacks into the program they belong to.
