@@ -147,12 +147,12 @@ private:
         const bool later =
             std::find(later_providers.begin(), later_providers.end(), draft_.provider) !=
             later_providers.end();
-        const std::string_view close = closest_provider(draft_.provider);
+        const std::string close = closest_provider(draft_.provider);
         std::string problem = "unknown provider " + shown(draft_.provider);
         if (later) {
             problem = "provider " + shown(draft_.provider) + " is known but not yet available";
         } else if (!close.empty()) {
-            problem += "; did you mean '" + std::string(close) + "'?";
+            problem += "; did you mean '" + close + "'?";
         }
         throw ConfigError(
             place_of("model.provider"),
