@@ -92,7 +92,7 @@ public:
             return left.position < right.position;
         });
         begin("user");
-        std::string separator;
+        std::string_view separator;
         for (const Result& result : results_) {
             out_ += separator;
             write(result);
