@@ -277,7 +277,7 @@ void StreamedReply::note_usage(const Usage& usage) {
 }
 
 bool has_no_counting(const Endpoint& endpoint, std::optional<int> status) {
-    // Not found, method not allowed, not implemented.
+    // The statuses with which servers say that they lack the endpoint (RFC 9110, 15.5 and 15.6).
     constexpr std::array<int, 3> no_such_endpoint{404, 405, 501};
     const auto* const known =
         std::find(no_such_endpoint.begin(), no_such_endpoint.end(), status.value_or(0));

@@ -204,7 +204,7 @@ public:
         : WholeAnswer(transport, call, note, nullptr, std::move(request)),
           decode_(decode) {}
 
-    /// A server without the endpoint (RFC 9110, 501 Not Implemented) will not have it later.
+    /// A server that answers 501 (RFC 9110, 15.6.2) lacks the endpoint, and will not have it later.
     bool repeatable(Errc code) const noexcept override {
         constexpr int not_implemented = 501;
         return note().status != not_implemented && ChatAttempt::repeatable(code);
