@@ -95,6 +95,7 @@ enum class Stage {
     none,        ///< Outside any stage.
     queue,       ///< Waiting for earlier runs of the same process.
     rate_limit,  ///< Waiting for the client-side limits of `[rate_limit]`.
+    token,       ///< Waiting for a bearer token of the program's TokenProvider.
     pool,        ///< Waiting for a connection slot.
     resolve,     ///< Looking up the host name.
     connect,     ///< TCP connect.

@@ -24,12 +24,14 @@ public:
     Timeouts() = default;
     /// Those of the official SDKs where they have one: 10 s to resolve, connect, shake hands and
     /// pass a proxy, each; 600 s for an attempt, for its first byte, and in any queue; 300 s between
-    /// pieces of an answer; 60 s to send without progress; no total limit.
+    /// pieces of an answer; 60 s to send without progress and to get a
+    /// token; no total limit.
     static Timeouts defaults() {
         using std::chrono::seconds;
         return Timeouts()
             .queue(seconds(600))
             .rate_limit(seconds(600))
+            .token(seconds(60))
             .pool(seconds(600))
             .resolve(seconds(10))
             .connect(seconds(10))
@@ -46,6 +48,8 @@ public:
     Timeouts& queue(Milliseconds limit) { return set(Stage::queue, limit); }
     /// Waiting for the client-side rate limits.
     Timeouts& rate_limit(Milliseconds limit) { return set(Stage::rate_limit, limit); }
+    /// Waiting for a bearer token; see token_provider.hpp.
+    Timeouts& token(Milliseconds limit) { return set(Stage::token, limit); }
     /// Waiting for a connection slot.
     Timeouts& pool(Milliseconds limit) { return set(Stage::pool, limit); }
     /// Looking up the host name.

@@ -30,7 +30,7 @@ struct LLMPROC_API AccessToken {
 ///
 /// It is asked when there is no token, `margin` before the token expires, and once when the server
 /// answers 401. All processes of a program share the token; while it is being fetched further calls
-/// wait for the same one, each within its own limits (Stage::queue). What the callback throws fails
+/// wait for the same one, each within its own limits (Stage::token). What the callback throws fails
 /// those calls with Errc::authentication_failed; the next call asks again.
 ///
 /// A function runs on a thread of `Executor::shared()`. A coroutine runs on the io_context of the

@@ -102,6 +102,7 @@ std::string_view to_string(Stage stage) noexcept {
         case Stage::none: return "none";
         case Stage::queue: return "queue";
         case Stage::rate_limit: return "rate limit";
+        case Stage::token: return "token";
         case Stage::pool: return "pool";
         case Stage::resolve: return "resolve";
         case Stage::connect: return "connect";

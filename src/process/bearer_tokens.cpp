@@ -164,8 +164,8 @@ asio::awaitable<void> BearerTokens::wait(
     async::CallContext& call,
     const std::shared_ptr<Fetch>& fetch
 ) const {
-    call.enter(Stage::queue);
-    async::StepTimer step(call.trace(), CallStep::wait, Stage::queue);
+    call.enter(Stage::token);
+    async::StepTimer step(call.trace(), CallStep::wait, Stage::token);
     const std::shared_ptr<async::OneShot> ended(fetch, &fetch->ended);
     co_await async::OneShot::wait(ended);
     call.throw_if_interrupted();

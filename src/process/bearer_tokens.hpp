@@ -35,7 +35,7 @@ public:
     BearerTokens& operator=(const BearerTokens&) = delete;
     ~BearerTokens();
 
-    /// The token, never null. Waits in Stage::queue for one that is being fetched, and begins to
+    /// The token, never null. Waits in Stage::token for one that is being fetched, and begins to
     /// fetch it if nobody has. Cancellation: ends this wait, not the fetch.
     /// Throws LLMError: authentication_failed (the callback's failure, which all that wait share).
     boost::asio::awaitable<TokenPtr> get(async::CallContext& call);

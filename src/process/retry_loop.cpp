@@ -40,8 +40,8 @@ std::optional<int> status_of(const LLMError& error) {
 
 /// Limits that another attempt would only meet again.
 bool is_queueing(Stage stage) noexcept {
-    return stage == Stage::queue || stage == Stage::rate_limit || stage == Stage::pool ||
-           stage == Stage::consumer;
+    return stage == Stage::queue || stage == Stage::rate_limit || stage == Stage::token ||
+           stage == Stage::pool || stage == Stage::consumer;
 }
 
 Stage stage_of(const LLMError& error) {

@@ -86,6 +86,7 @@ std::vector<KeyRow> limit_rows() {
          [](auto& d, const auto& f) { d.settings.timeouts.attempt(f.seconds()); },
          {}},
         {"connection.queue_timeout", {}, set_limit<Stage::queue>, {}},
+        {"connection.token_timeout", {}, set_limit<Stage::token>, {}},
         {"connection.pool_timeout", {}, set_limit<Stage::pool>, {}},
         {"connection.resolve_timeout", {}, set_limit<Stage::resolve>, {}},
         {"connection.connect_timeout", {}, set_limit<Stage::connect>, {}},

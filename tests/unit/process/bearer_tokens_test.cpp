@@ -191,7 +191,7 @@ TEST_F(BearerTokensTest, EachCallWaitsWithinItsOwnLimitWhichNamesTheStage) {
         return AccessToken(Secret("t"));
     });
     const auto patient = begin(io, source);
-    const auto hasty = begin(io, source, Timeouts().queue(milliseconds(1)));
+    const auto hasty = begin(io, source, Timeouts().token(milliseconds(1)));
     while (!hasty->ended) {
         io.run_one();
     }
@@ -199,7 +199,7 @@ TEST_F(BearerTokensTest, EachCallWaitsWithinItsOwnLimitWhichNamesTheStage) {
     try {
         std::rethrow_exception(hasty->error);
     } catch (const Timeout& error) {
-        EXPECT_EQ(error.stage(), Stage::queue);
+        EXPECT_EQ(error.stage(), Stage::token);
     }
     EXPECT_FALSE(patient->ended);
     gate.set_value();

@@ -53,6 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         LimitRow{"timeout", Stage::total, std::nullopt},
         LimitRow{"queue_timeout", Stage::queue, milliseconds(600'000)},
+        LimitRow{"token_timeout", Stage::token, milliseconds(60'000)},
         LimitRow{"pool_timeout", Stage::pool, milliseconds(600'000)},
         LimitRow{"resolve_timeout", Stage::resolve, milliseconds(10'000)},
         LimitRow{"connect_timeout", Stage::connect, milliseconds(10'000)},
