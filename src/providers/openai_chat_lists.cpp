@@ -28,13 +28,6 @@ void read_items(JsonReader& reader, ReadItem& read_item) {
     }
 }
 
-/// Throws the error that a body of status 200 reports.
-void throw_reported(JsonReader& reader) {
-    if (auto error = read_provider_error(reader)) {
-        throw make_provider_error(std::nullopt, std::move(*error), Headers());
-    }
-}
-
 /// Calls `read_item(reader)` for each element of `data` and `read_other(key, reader)` for the other
 /// members; turns bad JSON into malformed_response.
 template <class ReadItem, class ReadOther>
@@ -55,7 +48,7 @@ void read_list(
                 found = true;
                 read_items(reader, read_item);
             } else if (key == "error") {
-                throw_reported(reader);
+                throw_if_reported(reader);
             } else {
                 read_other(key, reader);
             }

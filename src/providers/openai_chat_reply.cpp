@@ -216,10 +216,6 @@ Message build_message(MessageParts parts) {
     return {Role::assistant, std::move(blocks)};
 }
 
-[[noreturn]] void throw_reported(ProviderError error) {
-    throw make_provider_error(std::nullopt, std::move(error), Headers());
-}
-
 void read_choice(JsonReader& reader, ChatReply& reply) {
     MessageParts parts;
     bool has_message = false;
@@ -235,9 +231,7 @@ void read_choice(JsonReader& reader, ChatReply& reply) {
         } else if (key == "finish_reason") {
             reply.raw_stop_reason = read_string_or_empty(reader);
         } else if (key == "error") {
-            if (auto error = read_provider_error(reader)) {
-                throw_reported(std::move(*error));
-            }
+            throw_if_reported(reader);
         } else {
             reader.skip();
         }
@@ -289,9 +283,7 @@ ChatReply read_reply(std::string_view body) {
         } else if (key == "usage" && reader.peek() == JsonKind::object) {
             reply.usage = read_openai_usage(reader);
         } else if (key == "error") {
-            if (auto error = read_provider_error(reader)) {
-                throw_reported(std::move(*error));
-            }
+            throw_if_reported(reader);
         } else {
             reader.skip();
         }

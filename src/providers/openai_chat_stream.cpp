@@ -36,7 +36,6 @@ private:
     void read_function(JsonReader& reader, ToolCallPiece& piece);
     void read_finish_reason(JsonReader& reader);
     bool emit_string(JsonReader& reader, StreamEvent::Type type, StreamEvents& out);
-    static void throw_reported_error(JsonReader& reader);
 
     // Reused for strings with escapes, so that most tokens cost no allocation.
     std::string scratch_;
@@ -52,16 +51,6 @@ private:
     StreamExtras extras_;
     bool refused_ = false;
 };
-
-[[noreturn]] void throw_reported(ProviderError error) {
-    throw make_provider_error(std::nullopt, std::move(error), Headers());
-}
-
-void ChatStreamDecoder::throw_reported_error(JsonReader& reader) {
-    if (auto error = read_provider_error(reader)) {
-        throw_reported(std::move(*error));
-    }
-}
 
 DecodeStatus ChatStreamDecoder::feed(const SseEvent& event, StreamEvents& out) {
     const std::string_view data = trimmed(event.data);
@@ -108,7 +97,7 @@ bool ChatStreamDecoder::read_chunk(std::string_view data, StreamEvents& out) {
         } else if (key == "model" && model_.empty()) {
             model_ = read_string_or_empty(reader);
         } else if (key == "error") {
-            throw_reported_error(reader);
+            throw_if_reported(reader);
         } else {
             reader.skip();
         }
@@ -153,7 +142,7 @@ void ChatStreamDecoder::read_choice(JsonReader& reader, StreamEvents& out) {
         } else if (key == "finish_reason" && index == 0) {
             read_finish_reason(reader);
         } else if (key == "error") {
-            throw_reported_error(reader);
+            throw_if_reported(reader);
         } else {
             if (key == "delta") {
                 delta = reader;

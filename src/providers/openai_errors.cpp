@@ -320,6 +320,16 @@ LLMError make_provider_error(
     return {code, text, std::move(diagnostics)};
 }
 
+void throw_reported(ProviderError error) {
+    throw make_provider_error(std::nullopt, std::move(error), Headers());
+}
+
+void throw_if_reported(JsonReader& reader) {
+    if (auto error = read_provider_error(reader)) {
+        throw_reported(std::move(*error));
+    }
+}
+
 LLMError decode_openai_error(const HttpResponse& response, std::string request_id) {
     ProviderError error = parse_error_body(response.body);
     if (!request_id.empty()) {

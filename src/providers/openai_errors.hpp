@@ -37,6 +37,11 @@ LLMError make_provider_error(
     const Headers& headers
 );
 
+/// Throws the error that an answer of status 200 reports.
+[[noreturn]] void throw_reported(ProviderError error);
+/// The same for the value of an `error` member; returns where it is empty.
+void throw_if_reported(JsonReader& reader);
+
 /// The error of an answer that is not 2xx.
 LLMError decode_openai_error(const HttpResponse& response, std::string request_id);
 

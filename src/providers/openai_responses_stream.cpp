@@ -84,12 +84,12 @@ private:
     bool ended_ = false;
 };
 
-[[noreturn]] void throw_reported(std::string_view data) {
+[[noreturn]] void throw_error_event(std::string_view data) {
     ProviderError error = parse_error_body(data);
     if (error.type == "error") {  // the event's type, not the error's
         error.type.clear();
     }
-    throw make_provider_error(std::nullopt, std::move(error), Headers());
+    throw_reported(std::move(error));
 }
 
 DecodeStatus ResponsesStreamDecoder::feed(const SseEvent& event, StreamEvents& out) {
@@ -103,7 +103,7 @@ DecodeStatus ResponsesStreamDecoder::feed(const SseEvent& event, StreamEvents& o
         return DecodeStatus::unknown;
     }
     if (event.event == "error" && data.front() != '{') {
-        throw_reported(data);
+        throw_error_event(data);
     }
     try {
         const ResponsesEvent& fields = reader_.read(data, named ? event.event : "");
@@ -134,7 +134,7 @@ DecodeStatus ResponsesStreamDecoder::handle(
         case Kind::item_done: end_item(event, out); break;
         case Kind::started: start_response(event); break;
         case Kind::ended: end_response(event, out); return DecodeStatus::done;
-        case Kind::error: throw_reported(data);
+        case Kind::error: throw_error_event(data);
         case Kind::extra: out.emplace_back(StreamEvent::Type::other, std::string(data)); break;
         case Kind::nothing: break;
         case Kind::unknown: return DecodeStatus::unknown;
