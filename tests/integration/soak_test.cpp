@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <random>
@@ -57,12 +58,10 @@ private:
     std::thread thread_;
 };
 
-/// Gives the processor away a random number of times: a delay without a clock.
-void linger(std::mt19937& random, unsigned most) {
-    const unsigned turns = std::uniform_int_distribution<unsigned>(0, most)(random);
-    for (unsigned i = 0; i < turns; ++i) {
-        std::this_thread::yield();
-    }
+/// A short delay of a random length.
+void linger(std::mt19937& random, unsigned most_microseconds) {
+    std::uniform_int_distribution<unsigned> length(0, most_microseconds);
+    std::this_thread::sleep_for(std::chrono::microseconds(length(random)));
 }
 
 /// A server that closes idle connections at any moment must never be noticed.
@@ -80,7 +79,7 @@ TEST(SoakTest, ClosedIdleConnectionsNeverSurface) {
     {
         const Beside closing([&](std::mt19937& random) {
             closed += server.close_idle_connections();
-            linger(random, 4'000);
+            linger(random, 1'000);
         });
         std::vector<std::thread> callers;
         for (int i = 0; i < threads; ++i) {
@@ -136,7 +135,7 @@ TEST(SoakTest, CancelsAtRandomMoments) {
                 std::stop_source stop;
                 std::thread canceller([&stop, seed = random()] {
                     std::mt19937 own(seed);
-                    linger(own, 2'000);
+                    linger(own, 3'000);
                     stop.request_stop();
                 });
                 try {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -14,7 +16,7 @@ protected:
     FileBytesTest() { std::ofstream(path, std::ios::binary) << std::string("a\0b\n", 4); }
     ~FileBytesTest() override { std::filesystem::remove(path); }
 
-    std::string path = ::testing::TempDir() + "llmproc-file-bytes";
+    std::string path = ::testing::TempDir() + "llmproc-file-bytes-" + std::to_string(::getpid());
     std::string problem = "old";
 };
 

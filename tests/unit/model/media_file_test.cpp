@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -16,10 +17,8 @@ namespace {
 class MediaFileTest : public ::testing::Test {
 protected:
     MediaFileTest() {
-        const auto* const test = ::testing::UnitTest::GetInstance()->current_test_info();
         folder = std::filesystem::path(::testing::TempDir()) /
-                 (std::string("llmproc-media-") + test->name());
-        std::filesystem::remove_all(folder);
+                 ("llmproc-media-" + std::to_string(::getpid()));
         std::filesystem::create_directories(folder);
     }
     ~MediaFileTest() override { std::filesystem::remove_all(folder); }
