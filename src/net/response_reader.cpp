@@ -1,6 +1,6 @@
 #include "net/response_reader.hpp"
 
-#include "net/field_text.hpp"
+#include "wire/field_text.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -12,6 +12,13 @@
 namespace llmproc::net {
 
 namespace {
+
+using wire::has_control;
+using wire::hex_value;
+using wire::is_digit;
+using wire::same_word;
+using wire::take_element;
+using wire::trimmed;
 
 constexpr int max_interim_answers = 32;
 /// A line between two chunks that is longer than this is an attack, not a protocol.

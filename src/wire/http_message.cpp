@@ -1,4 +1,5 @@
 #include <llmproc/http_message.hpp>
+#include "wire/field_text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,14 +8,10 @@
 namespace llmproc {
 namespace {
 
-constexpr char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool same_name(std::string_view a, std::string_view b) noexcept {
     return a.size() == b.size() &&
            std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) noexcept {
-               return lower(x) == lower(y);
+               return wire::lower(x) == wire::lower(y);
            });
 }
 

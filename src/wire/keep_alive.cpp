@@ -1,5 +1,7 @@
 #include "wire/keep_alive.hpp"
 
+#include "wire/field_text.hpp"
+
 #include <algorithm>
 #include <limits>
 
@@ -8,31 +10,6 @@ namespace llmproc::wire {
 namespace {
 
 constexpr std::uint32_t ten_years = 10U * 365U * 24U * 3600U;  // In seconds.
-
-bool is_space(char c) noexcept {
-    return c == ' ' || c == '\t';
-}
-
-bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-    while (!text.empty() && is_space(text.front())) {
-        text.remove_prefix(1);
-    }
-    while (!text.empty() && is_space(text.back())) {
-        text.remove_suffix(1);
-    }
-    return text;
-}
-
-bool same_name(std::string_view left, std::string_view lower) noexcept {
-    return left.size() == lower.size() &&
-           std::equal(left.begin(), left.end(), lower.begin(), [](char a, char b) {
-               return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-           });
-}
 
 /// Digits, perhaps with a fraction, perhaps in quotes; too large a number is the largest.
 std::optional<std::uint32_t> number(std::string_view text) noexcept {
@@ -56,7 +33,7 @@ std::optional<std::uint32_t> number(std::string_view text) noexcept {
 }
 
 template <class Value>
-void lower(std::optional<Value>& known, Value said) noexcept {
+void reduce(std::optional<Value>& known, Value said) noexcept {
     known = known ? std::min(*known, said) : said;
 }
 
@@ -70,10 +47,10 @@ void read_parameter(std::string_view text, KeepAlive& hint) noexcept {
     if (!value) {
         return;
     }
-    if (same_name(name, "timeout")) {
-        lower(hint.timeout, std::chrono::seconds(std::min(*value, ten_years)));
-    } else if (same_name(name, "max")) {
-        lower(hint.max, *value);
+    if (same_word(name, "timeout")) {
+        reduce(hint.timeout, std::chrono::seconds(std::min(*value, ten_years)));
+    } else if (same_word(name, "max")) {
+        reduce(hint.max, *value);
     }
 }
 

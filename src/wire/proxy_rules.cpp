@@ -1,6 +1,7 @@
 #include "wire/proxy_rules.hpp"
 
 #include "core/base64.hpp"
+#include "wire/field_text.hpp"
 
 #include <boost/url/ipv4_address.hpp>
 #include <boost/url/ipv6_address.hpp>
@@ -22,16 +23,6 @@ constexpr unsigned v4_offset = 96;
 constexpr unsigned v4_bits = 32;
 constexpr unsigned all_bits = 128;
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) {
-        if (c >= 'A' && c <= 'Z') {
-            c = static_cast<char>(c - 'A' + 'a');
-        }
-    }
-    return result;
-}
-
 std::string_view trim(std::string_view text) {
     const auto begin = text.find_first_not_of(space);
     if (begin == std::string_view::npos) {
@@ -50,7 +41,7 @@ bool take_scheme(std::string_view& text) {
     if (end == std::string_view::npos) {
         return false;
     }
-    const std::string scheme = lower(text.substr(0, end));
+    const std::string scheme = lowered(text.substr(0, end));
     text.remove_prefix(end + 3);
     if (scheme == "http" || scheme == "https") {
         return scheme == "https";
@@ -255,7 +246,7 @@ bool NoProxyList::add(std::string_view entry) {
     if (entry.starts_with('.')) {
         entry.remove_prefix(1);
     }
-    added.domain = lower(without_last_dot(entry));
+    added.domain = lowered(without_last_dot(entry));
     const auto allowed = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
     };

@@ -1,5 +1,6 @@
 #include "wire/rate_limit_headers.hpp"
 
+#include "wire/field_text.hpp"
 #include "wire/http_time.hpp"
 
 #include <algorithm>
@@ -13,19 +14,6 @@ namespace {
 
 using std::chrono::microseconds;
 using std::chrono::system_clock;
-
-std::string_view trim(std::string_view text) noexcept {
-    constexpr std::string_view blank = " \t";
-    const auto first = text.find_first_not_of(blank);
-    if (first == std::string_view::npos) {
-        return {};
-    }
-    return text.substr(first, text.find_last_not_of(blank) - first + 1);
-}
-
-constexpr char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 /// Removes `prefix` (lower case) from the front of a header's name, in any case.
 bool take_prefix(std::string_view& name, std::string_view prefix) noexcept {
@@ -151,7 +139,7 @@ std::optional<std::chrono::minutes> take_offset(std::string_view& text) noexcept
 }
 
 std::optional<std::int64_t> parse_count(std::string_view text) noexcept {
-    text = trim(text);
+    text = trimmed(text);
     std::int64_t value = 0;
     const char* const end = text.data() + text.size();
     const auto parsed = std::from_chars(text.data(), end, value);
@@ -225,7 +213,7 @@ private:
         } else if (!window.remaining && is(which, "remaining")) {
             window.remaining = parse_count(value);
         } else if (!window.reset && is(which, "reset")) {
-            window.reset = parse_reset(trim(value));
+            window.reset = parse_reset(trimmed(value));
         }
     }
 
@@ -238,7 +226,7 @@ private:
             return std::nullopt;
         }
         const auto date = headers_.get("date");
-        const auto sent = date ? parse_http_date(trim(*date), now_) : std::nullopt;
+        const auto sent = date ? parse_http_date(trimmed(*date), now_) : std::nullopt;
         const auto left = std::chrono::ceil<microseconds>(*time - sent.value_or(now_));
         return std::max(left, microseconds(0));
     }

@@ -91,7 +91,7 @@ std::string answered(int status) {
     return "the server answered " + std::to_string(status);
 }
 
-RedirectDecision refuse(std::string problem) {
+RedirectDecision refusal(std::string problem) {
     RedirectDecision decision;
     decision.problem = std::move(problem);
     return decision;
@@ -117,11 +117,11 @@ RedirectDecision decide_redirect(
 ) {
     const std::string remedy = "; set model.base_url to where the API is";
     if (!location || location->empty()) {
-        return refuse(answered(status) + " but has no Location that says where to go" + remedy);
+        return refusal(answered(status) + " but has no Location that says where to go" + remedy);
     }
     const Reference reference = split(*location);
     if (reference.authority && reference.authority->find('@') != npos) {
-        return refuse(
+        return refusal(
             answered(status) + " and points to a Location with a user name or password, which is " +
             "not followed" + remedy
         );
@@ -139,19 +139,19 @@ RedirectDecision decide_redirect(
         }
         origin = Url::parse(absolute + new_target).origin();
     } catch (const std::invalid_argument&) {
-        return refuse(
+        return refusal(
             answered(status) + " with a Location that is not a valid http or https URL" + remedy
         );
     }
     if (origin != base.origin()) {
-        return refuse(
+        return refusal(
             answered(status) + " and points to another server, " + origin +
             ", where neither request nor key is sent; if that is where the API is, set " +
             "model.base_url to it"
         );
     }
     if (status != 307 && status != 308) {
-        return refuse(
+        return refusal(
             answered(status) + " and points to " + origin + shown_path(new_target) +
             ", which is not followed because with this status the request would become a GET; " +
             "set model.base_url so that requests go there at once"

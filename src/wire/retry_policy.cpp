@@ -1,5 +1,6 @@
 #include "wire/retry_policy.hpp"
 
+#include "wire/field_text.hpp"
 #include "wire/http_time.hpp"
 
 #include <algorithm>
@@ -15,15 +16,6 @@ using std::chrono::microseconds;
 using std::chrono::system_clock;
 
 constexpr double max_hint_us = 10.0 * 366.0 * 86400e6;
-
-std::string_view trim(std::string_view text) noexcept {
-    constexpr std::string_view blank = " \t";
-    const auto first = text.find_first_not_of(blank);
-    if (first == std::string_view::npos) {
-        return {};
-    }
-    return text.substr(first, text.find_last_not_of(blank) - first + 1);
-}
 
 // JavaScript's parseFloat, which the SDK applies: the longest number at the front counts, so
 // "5 s" is 5 and "0x10" is 0. Infinity comes back as infinity, no number as nothing.
@@ -69,7 +61,7 @@ RetryReason classify(const Failure& failure) {
     const auto wish = failure.headers != nullptr ? failure.headers->get("x-should-retry")
                                                  : std::nullopt;
     if (wish) {
-        const auto value = trim(*wish);
+        const auto value = trimmed(*wish);
         if (value == "true") {
             return RetryReason::server_asks;
         }
@@ -108,7 +100,7 @@ std::string_view to_string(RetryReason reason) noexcept {
 std::optional<microseconds> retry_after_hint(const Headers& headers, system_clock::time_point now) {
     if (const auto header = headers.get("retry-after-ms")) {
         // Only text that is no number at all lets the other header speak.
-        if (const auto number = parse_leading_number(trim(*header))) {
+        if (const auto number = parse_leading_number(trimmed(*header))) {
             return usable(*number * 1e3);
         }
     }
@@ -116,7 +108,7 @@ std::optional<microseconds> retry_after_hint(const Headers& headers, system_cloc
     if (!header) {
         return std::nullopt;
     }
-    const auto text = trim(*header);
+    const auto text = trimmed(*header);
     if (const auto number = parse_leading_number(text)) {
         return usable(*number * 1e6);
     }

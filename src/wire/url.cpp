@@ -1,5 +1,7 @@
 #include "wire/url.hpp"
 
+#include "wire/field_text.hpp"
+
 #include <boost/url/ipv4_address.hpp>
 #include <boost/url/ipv6_address.hpp>
 #include <boost/url/parse.hpp>
@@ -17,16 +19,6 @@ namespace {
 
 constexpr std::uint16_t https_port = 443;
 constexpr std::uint16_t http_port = 80;
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) {
-        if (c >= 'A' && c <= 'Z') {
-            c = static_cast<char>(c - 'A' + 'a');
-        }
-    }
-    return result;
-}
 
 // What may be shown of a URL: userinfo and query may hold a key.
 std::string shown(std::string_view text) {
@@ -93,7 +85,7 @@ std::string check_scheme(std::string_view text) {
     if (end == std::string_view::npos) {
         refuse(text, "has no scheme: write https://HOST/PATH, or http://HOST:PORT/PATH");
     }
-    auto scheme = lower(text.substr(0, end));
+    auto scheme = lowered(text.substr(0, end));
     if (scheme != "https" && scheme != "http") {
         refuse(text, "has a scheme that is not supported: use https:// or http://");
     }
@@ -130,10 +122,10 @@ std::string parse_host(std::string_view text, std::string_view host) {
         const auto address = boost::urls::parse_ipv6_address(inside);
         if (address.has_value() &&
             inside.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos) {
-            return lower(address->to_string());
+            return lowered(address->to_string());
         }
     }
-    auto name = lower(host);
+    auto name = lowered(host);
     const auto allowed = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
     };

@@ -4,29 +4,36 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
-namespace llmproc::net {
+namespace llmproc::wire {
 
-inline bool is_digit(char c) {
+constexpr bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
 }
 
-inline bool is_control(char c) {
+constexpr bool is_control(char c) noexcept {
     const auto byte = static_cast<unsigned char>(c);
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-inline bool has_control(std::string_view text) {
+inline bool has_control(std::string_view text) noexcept {
     return std::any_of(text.begin(), text.end(), is_control);
 }
 
-inline char lower(char c) {
+constexpr char lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+inline std::string lowered(std::string_view text) {
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(), lower);
+    return result;
+}
+
 /// `expected` is in lower case.
-inline bool same_word(std::string_view text, std::string_view expected) {
+inline bool same_word(std::string_view text, std::string_view expected) noexcept {
     return std::equal(
         text.begin(),
         text.end(),
@@ -36,7 +43,7 @@ inline bool same_word(std::string_view text, std::string_view expected) {
     );
 }
 
-inline std::string_view trimmed(std::string_view text) {
+inline std::string_view trimmed(std::string_view text) noexcept {
     const std::size_t begin = text.find_first_not_of(" \t");
     if (begin == std::string_view::npos) {
         return {};
@@ -45,7 +52,7 @@ inline std::string_view trimmed(std::string_view text) {
 }
 
 /// Takes the first element off a list.
-inline std::string_view take_element(std::string_view& list) {
+inline std::string_view take_element(std::string_view& list) noexcept {
     const std::size_t comma = list.find(',');
     const std::string_view element = trimmed(list.substr(0, comma));
     list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
@@ -53,7 +60,7 @@ inline std::string_view take_element(std::string_view& list) {
 }
 
 /// -1 for what is no digit.
-inline int hex_value(char c) {
+constexpr int hex_value(char c) noexcept {
     if (is_digit(c)) {
         return c - '0';
     }
@@ -61,4 +68,4 @@ inline int hex_value(char c) {
     return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
-}  // namespace llmproc::net
+}  // namespace llmproc::wire
