@@ -23,7 +23,7 @@ void in_child() noexcept {
 
 /// When the library is loaded, so that no thread can be amidst it at a fork. Without memory for it
 /// objects of the parent are not told apart; nothing better can be done.
-[[maybe_unused]] const bool watched = ::pthread_atfork(nullptr, nullptr, &in_child) == 0;
+[[maybe_unused]] const bool asked_when_loaded = ::pthread_atfork(nullptr, nullptr, &in_child) == 0;
 
 constinit std::atomic<KeptForParent*> all_kept{nullptr};
 

@@ -43,13 +43,13 @@ void before_fork() noexcept {
     }
 }
 
-void in_parent() noexcept {
+void let_go_in_parent() noexcept {
     if (std::exchange(kept_out, false)) {
         ::pthread_rwlock_unlock(&forks);
     }
 }
 
-void in_child() noexcept {
+void let_go_in_child() noexcept {
     if (!std::exchange(kept_out, false)) {
         torn.store(true, std::memory_order_relaxed);
     }
@@ -62,7 +62,8 @@ void in_child() noexcept {
 
 /// When the library is loaded. Without memory for it children may hang in OpenSSL; nothing better
 /// can be done.
-[[maybe_unused]] const bool watched = ::pthread_atfork(&before_fork, &in_parent, &in_child) == 0;
+[[maybe_unused]] const bool held_when_loaded =
+    ::pthread_atfork(&before_fork, &let_go_in_parent, &let_go_in_child) == 0;
 
 }  // namespace
 
