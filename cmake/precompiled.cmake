@@ -1,4 +1,4 @@
-# LLMPROC_PRECOMPILE spares builds of everything, such as the sanitizers', a third of their time.
+# LLMPROC_PRECOMPILE spares builds of everything, such as the sanitizers', a fifth of their time.
 # Off by default: sources must compile without it, and ccache knows them only then.
 
 # llmproc_precompile(<target> <header>...): what most sources of the target include.
