@@ -64,7 +64,8 @@ struct LLMPROC_API ProviderProfile {
     std::string base_url;     ///< Empty = `model.base_url` must be set (vertex: `region`).
     std::string api_key_env;  ///< Variable that holds the key; empty = no key is needed.
     Hosting hosting = Hosting::direct;
-    /// Name of the protocol at any address but the vendor's own; empty = the same.
+    /// Name of the protocol at any address but the vendor's own, where the quirks are those of
+    /// "openai_compatible"; empty = the same.
     std::string codec_elsewhere;
     ProviderQuirks quirks;
 };

@@ -218,6 +218,11 @@ std::string default_base_url(const ProgramSettings& settings) {
                                                         : settings.profile->base_url;
 }
 
+const ProviderQuirks& quirks_of(const ProgramSettings& settings) {
+    const bool own = settings.codec == settings.profile->codec;
+    return own ? settings.profile->quirks : find_profile("openai_compatible")->quirks;
+}
+
 void complete_address(ProgramSettings& settings, const PlaceOf& place_of) {
     const ProviderProfile& profile = *settings.profile;
     const wire::Url url = wire::Url::parse(settings.base_url);

@@ -25,4 +25,8 @@ std::string default_base_url(const ProgramSettings& settings);
 /// protocol. Throws ConfigError where the address and model.api_version contradict each other.
 void complete_address(ProgramSettings& settings, const PlaceOf& place_of);
 
+/// The quirks of the server at the address: one that only calls itself the vendor's knows none of
+/// the vendor's latest fields.
+const ProviderQuirks& quirks_of(const ProgramSettings& settings);
+
 }  // namespace llmproc

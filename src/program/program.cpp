@@ -6,6 +6,7 @@
 #include "process/process_settings.hpp"
 #include "process/start.hpp"
 #include "program/api_key.hpp"
+#include "program/hosting_check.hpp"
 #include "program/price_file.hpp"
 #include "program/program_file.hpp"
 #include "program/program_settings.hpp"
@@ -75,7 +76,7 @@ ProcessSettings model_settings(const ProgramSettings& program, Secret key) {
     settings.endpoint.hosting = program.profile->hosting;
     settings.endpoint.api_version = program.api_version;
     settings.endpoint.deployment = program.deployment;
-    settings.endpoint.quirks = program.profile->quirks;
+    settings.endpoint.quirks = quirks_of(program);
     settings.endpoint.rules = program.rules;
     settings.params = program.params;
     settings.connection = program.connection;

@@ -5,6 +5,7 @@
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 #include <llmproc/version.hpp>
+#include "program/hosting_check.hpp"
 #include "program/program_file.hpp"
 #include "providers/cassette.hpp"
 #include "wire/url.hpp"
@@ -244,7 +245,7 @@ TEST_P(ProfileRequestTest, TheRowsOwnAddressIsTheProviders) {
     endpoint.base_url = settings.base_url;
     endpoint.model = settings.model;
     endpoint.hosting = settings.profile->hosting;
-    endpoint.quirks = settings.profile->quirks;
+    endpoint.quirks = quirks_of(settings);
     endpoint.api_key = row->key_variable.empty() ? Secret() : Secret(std::string(key));
     EncodeCache cache;
     const ChatRequest hello("Hello");

@@ -34,6 +34,20 @@ TEST(HostingCheckTest, OpenAiSpeaksResponsesToItselfAndChatToEveryOther) {
     EXPECT_EQ(read("openai_chat", "").codec, "openai_chat");
 }
 
+TEST(HostingCheckTest, ElsewhereNothingIsTakenForGrantedThatOnlyOpenAiKnows) {
+    const std::string elsewhere = "base_url = \"http://localhost:8080/v1\"\n";
+    const ProviderQuirks own = quirks_of(read("openai", ""));
+    EXPECT_TRUE(own.developer_role);
+    EXPECT_TRUE(own.max_completion_tokens);
+    const ProviderQuirks other = quirks_of(read("openai", elsewhere));
+    EXPECT_FALSE(other.developer_role);
+    EXPECT_FALSE(other.max_completion_tokens);
+    EXPECT_TRUE(other.send_top_k);
+    // openai_chat leaves nothing to the address.
+    const ProviderQuirks said = quirks_of(read("openai_chat", elsewhere));
+    EXPECT_TRUE(said.developer_role);
+}
+
 TEST(HostingCheckTest, GoogleCloudsAddressFollowsFromRegionAndProject) {
     const auto address = [](const std::string& provider, const std::string& more) {
         return read(provider, "project_id = \"p-1\"\n" + more).base_url;
