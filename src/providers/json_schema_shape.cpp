@@ -152,7 +152,7 @@ private:
         defining_.pop_back();
         JsonTree& group = reference.starts_with("#/$defs/") ? defs_ : definitions_;
         count_text(name.size(), reference);
-        std::string key(name);
+        std::string key = unescaped_token(name);
         group.members.push_back({std::move(key), std::move(shaped)});
     }
 

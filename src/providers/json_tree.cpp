@@ -32,8 +32,17 @@ JsonTree read_tree(JsonReader& reader) {
     return tree;
 }
 
-/// A reference token of a JSON pointer without its escapes.
-std::string unescaped(std::string_view token) {
+const JsonTree* element_at(const JsonTree& array, std::string_view token) {
+    std::size_t index = 0;
+    const char* const end = token.data() + token.size();
+    const auto [stop, problem] = std::from_chars(token.data(), end, index);
+    const bool number = problem == std::errc() && stop == end;
+    return number && index < array.elements.size() ? &array.elements[index] : nullptr;
+}
+
+}  // namespace
+
+std::string unescaped_token(std::string_view token) {
     std::string text;
     for (std::size_t i = 0; i < token.size(); ++i) {
         const bool escape = token[i] == '~' && i + 1 < token.size() &&
@@ -46,16 +55,6 @@ std::string unescaped(std::string_view token) {
     }
     return text;
 }
-
-const JsonTree* element_at(const JsonTree& array, std::string_view token) {
-    std::size_t index = 0;
-    const char* const end = token.data() + token.size();
-    const auto [stop, problem] = std::from_chars(token.data(), end, index);
-    const bool number = problem == std::errc() && stop == end;
-    return number && index < array.elements.size() ? &array.elements[index] : nullptr;
-}
-
-}  // namespace
 
 JsonTree::JsonTree() noexcept : kind(JsonKind::null), text("null") {}
 
@@ -131,7 +130,7 @@ const JsonTree* JsonTree::at(std::string_view pointer) const {
         pointer.remove_prefix(1);
         const std::string_view token = pointer.substr(0, pointer.find('/'));
         pointer.remove_prefix(token.size());
-        place = place->is_array() ? element_at(*place, token) : place->find(unescaped(token));
+        place = place->is_array() ? element_at(*place, token) : place->find(unescaped_token(token));
     }
     return place;
 }

@@ -61,4 +61,7 @@ struct JsonMember {
     JsonTree value;
 };
 
+/// A reference token of a JSON pointer (RFC 6901) without its escapes: "a/b" of "a~1b".
+std::string unescaped_token(std::string_view token);
+
 }  // namespace llmproc::providers

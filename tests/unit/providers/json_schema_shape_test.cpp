@@ -138,6 +138,14 @@ TEST(JsonSchemaShapeTest, RecursionStaysOnlyWhereItIsKnown) {
     );
 }
 
+TEST(JsonSchemaShapeTest, DefinitionsKeepNamesThatAReferenceMustEscape) {
+    const std::string schema =
+        R"j({"type":"object","properties":{"p":{"$ref":"#/$defs/a~1b~0c"}},"required":["p"],)j"
+        R"j("additionalProperties":false,"$defs":{"a/b~c":{"type":"string"}}})j";
+    EXPECT_EQ(shaped(schema, SchemaRules::openai_strict), schema);
+    EXPECT_EQ(shaped(schema, SchemaRules::anthropic), schema);
+}
+
 TEST(JsonSchemaShapeTest, WhatCannotBeSaidIsRefusedWithItsPlace) {
     using enum SchemaRules;
     struct Refusal {
