@@ -22,9 +22,10 @@ ReasoningDetails::Entry ReasoningDetails::read(std::string_view element) {
             entry.type = read_string_or_empty(reader);
         } else if (key == "index") {
             entry.index = reader.raw();
-        } else if ((key == "text" || key == "summary") && reader.peek() == JsonKind::string) {
+        } else if (key == "text" || key == "summary") {
+            // Never among the others: the last piece, which has the signature, says null here.
             entry.text_name = key;
-            entry.text = reader.string();
+            entry.text = read_string_or_empty(reader);
         } else {
             std::string name(key);
             entry.members.emplace_back(std::move(name), reader.raw());

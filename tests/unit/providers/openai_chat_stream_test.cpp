@@ -159,6 +159,22 @@ TEST(OpenAiChatStreamTest, ReasoningUnderTwoNamesCountsOnceAndDetailsAreJoined) 
     );
 }
 
+TEST(OpenAiChatStreamTest, ADetailWhoseLastPieceHasNoTextKeepsTheTextAndTheSignature) {
+    const ChatReply reply = read(
+        delta(R"("reasoning_details":[{"type":"reasoning.text","text":"Look","index":0}])") +
+        delta(R"("reasoning_details":[{"type":"reasoning.text","text":" up","index":0}])") +
+        delta(R"("reasoning_details":)"
+              R"([{"type":"reasoning.text","text":null,"signature":"s","index":0}])") +
+        delta(R"("content":"Hi")") + stop
+    );
+    const auto& thinking = std::get<ThinkingBlock>(reply.message.content().at(0));
+    ASSERT_TRUE(thinking.opaque.has_value());
+    EXPECT_EQ(
+        thinking.opaque->text(),
+        R"([{"type":"reasoning.text","text":"Look up","signature":"s","index":0}])"
+    );
+}
+
 TEST(OpenAiChatStreamTest, ContentPartsAnnotationsAndAudioAreKept) {
     const ChatReply reply = read(
         delta(R"("content":[{"type":"thinking","thinking":[{"type":"text","text":"T"}]},)"
