@@ -25,6 +25,9 @@ enum class StopReason {
     tool_use,        ///< It waits for the results of tool calls.
     refusal,         ///< It declined.
     content_filter,  ///< The provider's policy cut it.
+    /// A tool that the provider runs takes long: the reply is a part of a turn. To have the rest,
+    /// send the history with it as it is, without a new message (`complete`).
+    pause_turn,
 };
 
 /// The reason's name, e.g. "end_turn".
@@ -101,7 +104,7 @@ struct LLMPROC_API ToolSpec {
     std::string name;
     std::string description;
     RawJson parameters;          ///< JSON Schema of an object; `null` = no parameters.
-    std::optional<bool> strict;  ///< OpenAI's strict mode; none = not asked for.
+    std::optional<bool> strict;  ///< OpenAI's and Anthropic's strict mode; none = not asked for.
 };
 
 /// Whether and which tool the model must call.

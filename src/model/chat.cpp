@@ -13,6 +13,7 @@ std::string_view to_string(StopReason reason) noexcept {
         case StopReason::tool_use: return "tool_use";
         case StopReason::refusal: return "refusal";
         case StopReason::content_filter: return "content_filter";
+        case StopReason::pause_turn: return "pause_turn";
     }
     return "unknown";
 }

@@ -25,6 +25,8 @@ std::string_view end_problem(StopReason reason) {
                    "value";
         case StopReason::refusal: return "the model declined to answer";
         case StopReason::content_filter: return "the provider's content policy cut it off";
+        case StopReason::pause_turn:
+            return "the provider paused the turn for a tool of its own; ask without hosted tools";
         case StopReason::unknown:
         case StopReason::end_turn:
         case StopReason::stop_sequence: break;

@@ -78,7 +78,9 @@ StopReason AnthropicStop::reason(bool has_tool_calls) const {
     if (word_ == "tool_use") {
         return StopReason::tool_use;
     }
-    // "pause_turn" and "compaction" have no word of their own: the reply goes back as it is.
+    if (word_ == "pause_turn") {
+        return StopReason::pause_turn;
+    }
     return word_ == "refusal" ? StopReason::refusal : StopReason::unknown;
 }
 

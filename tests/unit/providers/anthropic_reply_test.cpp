@@ -47,7 +47,7 @@ TEST(AnthropicReplyTest, EveryStopReasonKeepsItsWord) {
         {"stop_sequence", StopReason::stop_sequence},
         {"tool_use", StopReason::tool_use},
         {"refusal", StopReason::refusal},
-        {"pause_turn", StopReason::unknown},
+        {"pause_turn", StopReason::pause_turn},
         {"compaction", StopReason::unknown},
         {"new", StopReason::unknown}};
     for (const auto& [word, reason] : words) {

@@ -229,7 +229,7 @@ TEST(AnthropicStreamTest, UnknownBlocksAreKeptAndShownWithTheirInput) {
     EXPECT_EQ(answer.events.at(0).type, StreamEvent::Type::other);
     EXPECT_EQ(answer.events.at(1).data, result);
     EXPECT_FALSE(answer.reply.message.has_tool_calls());
-    EXPECT_EQ(answer.reply.stop_reason, StopReason::unknown);
+    EXPECT_EQ(answer.reply.stop_reason, StopReason::pause_turn);
     EXPECT_EQ(answer.reply.raw_stop_reason, "pause_turn");
 }
 
