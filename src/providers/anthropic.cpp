@@ -146,7 +146,7 @@ public:
 }  // namespace
 
 LLMError malformed_anthropic(std::string_view what, std::string_view detail) {
-    return malformed_answer("Anthropic Messages", what, detail);
+    return malformed_answer(anthropic_words, what, detail);
 }
 
 void throw_anthropic_error(std::string_view body) {

@@ -7,6 +7,7 @@
 #include <llmproc/provider.hpp>
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/openai_errors.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,7 @@
 namespace llmproc::providers {
 
 inline constexpr std::string_view anthropic_name = "anthropic";
+inline constexpr std::string_view anthropic_words = "Anthropic Messages";
 /// Sent where neither the endpoint nor the request's header anthropic-version names another.
 inline constexpr std::string_view anthropic_version = "2026-10-21";
 /// The same in a body for Google Cloud.
@@ -126,14 +128,7 @@ LLMError malformed_anthropic(std::string_view what, std::string_view detail);
 /// What `read` gives; bad JSON inside becomes malformed_response.
 template <class Read>
 auto read_anthropic(std::string_view what, Read read) {
-    try {
-        return read();
-    } catch (const LLMError& error) {
-        if (error.errc() == Errc::invalid_json) {
-            throw malformed_anthropic(what, error.message());
-        }
-        throw;
-    }
+    return read_answer(anthropic_words, what, read);
 }
 /// Throws the error that a body or an event after HTTP 200 reports.
 [[noreturn]] void throw_anthropic_error(std::string_view body);

@@ -3,6 +3,7 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/anthropic.hpp"
+#include "providers/json_members.hpp"
 #include "providers/openai_fields.hpp"
 #include "providers/request_parts.hpp"
 
@@ -162,17 +163,14 @@ void AnthropicBlocks::stop(std::int64_t index, StreamEvents& out) {
         finish_call(block, out);
         return;
     }
+    if (block.type == "text") {
+        finish_text(block);
+        return;
+    }
     std::string members;
     JsonWriter json(members);
     json.begin_object();
-    if (block.type == "text") {
-        json.key("text");
-        json.string(block.text);
-        if (!block.citations.empty()) {
-            json.key("citations");
-            json.raw("[" + block.citations + "]");
-        }
-    } else if (block.type == "thinking") {
+    if (block.type == "thinking") {
         json.key("thinking");
         json.string(block.text);
         json.key("signature");
@@ -191,6 +189,18 @@ void AnthropicBlocks::stop(std::int64_t index, StreamEvents& out) {
             out.emplace_back(StreamEvent::Type::other, unknown->raw.text());
         }
     }
+}
+
+void AnthropicBlocks::finish_text(Block& block) {
+    block.start.clear();
+    if (block.text.empty() && block.citations.empty()) {
+        return;
+    }
+    TextBlock text(std::move(block.text));
+    if (!block.citations.empty()) {
+        text.citations = RawJson::trusted("[" + block.citations + "]");
+    }
+    block.content.emplace_back(std::move(text));
 }
 
 /// The arguments stay the exact text of the pieces; without any, the beginning has them.

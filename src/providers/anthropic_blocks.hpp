@@ -55,6 +55,7 @@ private:
 
     Block& open_block(std::int64_t index);
     void begin_call(Block& block, std::string id, std::string name, StreamEvents& out);
+    static void finish_text(Block& block);
     void finish_call(Block& block, StreamEvents& out);
 
     std::vector<Block> blocks_;

@@ -1,7 +1,7 @@
-#include <llmproc/error.hpp>
 #include "core/base64.hpp"
-#include "core/log_line.hpp"
+#include "core/json_reader.hpp"
 #include "providers/anthropic.hpp"
+#include "providers/json_members.hpp"
 #include "providers/openai_fields.hpp"
 #include "providers/request_parts.hpp"
 #include "providers/tool_names.hpp"
@@ -17,44 +17,11 @@ namespace llmproc::providers {
 namespace {
 
 [[noreturn]] void not_supported(std::string_view what, std::string_view remedy) {
-    part_not_supported("Anthropic Messages", what, remedy);
+    part_not_supported(anthropic_words, what, remedy);
 }
 
-[[noreturn]] void misplaced(std::string_view block, Role role) {
-    std::string text = "a message of role ";
-    text.append(to_string(role)).append(" cannot hold a ").append(block).append(" block");
-    throw LLMError(Errc::invalid_argument, text);
-}
-
-bool is_object(std::string_view text) {
-    try {
-        JsonReader reader(text);
-        if (reader.peek() != JsonKind::object) {
-            return false;
-        }
-        reader.skip();
-        reader.finish();
-        return true;
-    } catch (const LLMError&) {
-        return false;
-    }
-}
-
-/// The member "type" of an object; empty if it has none or is no object.
 std::string type_of(std::string_view raw) {
-    JsonReader reader(raw);
-    if (reader.peek() != JsonKind::object) {
-        return {};
-    }
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        if (key == "type") {
-            return read_string_or_empty(reader);
-        }
-        reader.skip();
-    }
-    return {};
+    return string_member(raw, "type");
 }
 
 void begin_block(JsonWriter& json, std::string_view type) {
@@ -196,6 +163,17 @@ void write_own_text(JsonWriter& json, const TextBlock& text) {
     json.end_object();
 }
 
+/// Whether a block that nothing follows is thinking which a limit cut off before its signature: the
+/// API refuses to see it again. What else has no type is about the reply and is not sent either.
+bool is_cut_off(const ContentBlock& block) {
+    if (const auto* thinking = std::get_if<ThinkingBlock>(&block)) {
+        return thinking->signature.empty();
+    }
+    const auto* const unknown = std::get_if<UnknownBlock>(&block);
+    return unknown != nullptr &&
+           (unknown->provider != anthropic_name || type_of(unknown->raw.text()).empty());
+}
+
 /// Blocks of the assistant, in their order: changed or moved thinking is refused by the API.
 class AssistantContent {
 public:
@@ -217,7 +195,7 @@ public:
         } else if (const auto* point = std::get_if<CachePointBlock>(&block)) {
             mark_cache_point(out_, anthropic_cache_control(point->ttl));
         } else if (std::holds_alternative<ToolResultBlock>(block)) {
-            misplaced("tool result", Role::assistant);
+            block_misplaced("tool result", Role::assistant);
         } else {
             not_supported("media of the assistant", "move them to a user message");
         }
@@ -252,7 +230,7 @@ private:
     }
 
     void add_unknown(const UnknownBlock& unknown) {
-        if (unknown.provider != anthropic_name) {
+        if (!is_block_of(unknown, anthropic_name)) {
             return;
         }
         if (!type_of(unknown.raw.text()).empty()) {
@@ -283,19 +261,19 @@ public:
     void add(const ContentBlock& block) {
         if (const auto* result = std::get_if<ToolResultBlock>(&block)) {
             if (role_ == Role::system) {
-                misplaced("tool result", role_);
+                block_misplaced("tool result", role_);
             }
             write_result(results_json_, *result);
         } else if (const auto* point = std::get_if<CachePointBlock>(&block)) {
             add_point(*point);
         } else if (role_ == Role::tool) {
-            misplaced("other than a tool result", role_);
+            holds_only("tool results", role_);
         } else if (const auto* text = std::get_if<TextBlock>(&block)) {
             write_text(rest_json_, *text);
         } else if (const auto* unknown = std::get_if<UnknownBlock>(&block)) {
             add_unknown(*unknown);
         } else if (std::holds_alternative<ToolCallBlock>(block)) {
-            misplaced("tool call", role_);
+            block_misplaced("tool call", role_);
         } else {
             add_media(block);
         }
@@ -331,16 +309,14 @@ private:
         } else if (std::holds_alternative<AudioBlock>(block)) {
             not_supported("sound", sound_remedy);
         } else {
-            misplaced("thinking", role_);
+            block_misplaced("thinking", role_);
         }
     }
 
     void add_unknown(const UnknownBlock& unknown) {
-        if (unknown.provider == anthropic_name) {
+        if (is_block_of(unknown, anthropic_name)) {
             const bool result = type_of(unknown.raw.text()) == "tool_result";
             (result ? results_json_ : rest_json_).raw(unknown.raw.text());
-        } else if (log_enabled(LogLevel::debug)) {
-            log_line(LogLevel::debug, "left a block of the protocol " + unknown.provider + " out");
         }
     }
 
@@ -358,7 +334,7 @@ void write_anthropic_input(JsonWriter& json, std::string_view arguments) {
     const std::string_view text = trimmed(arguments);
     if (text.empty()) {
         json.raw("{}");
-    } else if (is_object(text)) {
+    } else if (is_json(text, JsonKind::object)) {
         json.raw(text);
     } else {
         json.begin_object();
@@ -374,9 +350,8 @@ std::string encode_anthropic_content(const Message& message) {
     if (message.role() == Role::assistant) {
         if (!is_anthropic_refusal(message)) {
             AssistantContent content(out);
-            std::for_each(blocks.begin(), blocks.end(), [&](const auto& block) {
-                content.add(block);
-            });
+            const auto end = std::find_if_not(blocks.rbegin(), blocks.rend(), is_cut_off).base();
+            std::for_each(blocks.begin(), end, [&](const auto& block) { content.add(block); });
         }
         return out;
     }

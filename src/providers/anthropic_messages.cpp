@@ -21,9 +21,12 @@ public:
         : out_(out),
           system_allowed_(system_allowed) {}
 
-    void add(Role role, std::string_view content) {
+    void add(const Message& message, std::string_view content) {
+        const Role role = message.role();
         if (role == Role::user || role == Role::tool) {
-            const std::size_t cut = content.find('\0');  // JSON text has no NUL byte
+            // JSON text has no NUL byte, but it can be long.
+            const std::size_t cut = may_hold_results(message) ? content.find('\0')
+                                                              : std::string_view::npos;
             if (cut != std::string_view::npos) {
                 results_.push_back(content.substr(0, cut));
                 content.remove_prefix(cut + 1);
@@ -184,7 +187,7 @@ void write_anthropic_messages(
         if (!take_first_point(content).empty() && i != leading) {
             misplaced_cache_point();
         }
-        list.add(messages[i]->role(), content);
+        list.add(*messages[i], content);
     }
     list.flush();
     if (list.empty()) {

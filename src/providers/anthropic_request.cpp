@@ -1,8 +1,9 @@
 #include <llmproc/error.hpp>
-#include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/anthropic.hpp"
+#include "providers/extra_body.hpp"
 #include "providers/hosted_tools.hpp"
+#include "providers/json_members.hpp"
 #include "providers/json_schema_shape.hpp"
 #include "providers/model_rules.hpp"
 #include "providers/request_parts.hpp"
@@ -91,20 +92,21 @@ void write_tool_choice(JsonWriter& json, const ChatRequest& request) {
 
 void write_tools(JsonWriter& json, const ChatRequest& request) {
     const std::vector<HostedTool>& hosted = request.params.hosted_tools;
-    if (request.tools.empty() && hosted.empty()) {
+    if (!request.tools.empty() || !hosted.empty()) {
+        check_tool_names(request.tools, strict_tool_names);
+        json.key("tools");
+        json.begin_array();
+        for (const ToolSpec& tool : request.tools) {
+            write_tool(json, tool, request.params.adapt_schemas);
+        }
+        for (const HostedTool& tool : hosted) {
+            write_anthropic_tool(json, tool);
+        }
+        json.end_array();
+    } else if (!brings_tools(request.params)) {
         refuse_forced_call(request.tool_choice);
         return;
     }
-    check_tool_names(request.tools, strict_tool_names);
-    json.key("tools");
-    json.begin_array();
-    for (const ToolSpec& tool : request.tools) {
-        write_tool(json, tool, request.params.adapt_schemas);
-    }
-    for (const HostedTool& tool : hosted) {
-        write_anthropic_tool(json, tool);
-    }
-    json.end_array();
     write_tool_choice(json, request);
 }
 
@@ -146,12 +148,19 @@ void check_sampling(
 
 /// The protocol demands a limit, which a budget for thinking is a part of.
 std::int64_t default_max_tokens(const SamplingParams& params, const ModelRules& rules) {
-    if (rules.max_output_tokens) {
-        return *rules.max_output_tokens;
-    }
     const std::int64_t budget = params.thinking ? params.thinking->budget_tokens : 0;
-    const std::int64_t most = std::numeric_limits<std::int64_t>::max() - anthropic_max_tokens;
-    return anthropic_max_tokens + std::clamp<std::int64_t>(budget, 0, most);
+    if (!rules.max_output_tokens) {
+        const std::int64_t most = std::numeric_limits<std::int64_t>::max() - anthropic_max_tokens;
+        return anthropic_max_tokens + std::clamp<std::int64_t>(budget, 0, most);
+    }
+    if (budget >= *rules.max_output_tokens) {
+        invalid_request(
+            "model.rules.max_output_tokens (" + std::to_string(*rules.max_output_tokens) +
+            ") leaves no room for an answer: the budget of parameters.thinking (" +
+            std::to_string(budget) + ") is a part of it; raise the limit or lower the budget"
+        );
+    }
+    return *rules.max_output_tokens;
 }
 
 void write_sampling(JsonWriter& json, const SamplingParams& params, const ModelRules& rules) {
@@ -201,37 +210,17 @@ void write_output_config(JsonWriter& json, const SamplingParams& params) {
     json.end_object();
 }
 
-/// The members of `extra` that the counting endpoint takes; it refuses the others.
-RawJson countable(const RawJson& extra) {
-    constexpr std::array<std::string_view, 8> names{
-        "cache_control",
-        "messages",
-        "model",
-        "output_config",
-        "system",
-        "thinking",
-        "tool_choice",
-        "tools"};
-    JsonReader reader(extra.text());
-    if (reader.peek() != JsonKind::object) {
-        return extra;
-    }
-    std::string kept;
-    JsonWriter json(kept);
-    json.begin_object();
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        if (std::find(names.begin(), names.end(), key) == names.end()) {
-            reader.skip();
-            continue;
-        }
-        json.key(key);
-        json.raw(reader.raw());
-    }
-    json.end_object();
-    return RawJson::trusted(std::move(kept));
-}
+/// The members of extra_body that the counting endpoint takes; it refuses the others.
+constexpr auto countable = std::to_array<std::string_view>(
+    {"cache_control",
+     "messages",
+     "model",
+     "output_config",
+     "system",
+     "thinking",
+     "tool_choice",
+     "tools"}
+);
 
 }  // namespace
 
@@ -275,17 +264,20 @@ std::string encode_anthropic_body(
         json.boolean(true);
     }
 
+    std::optional<RawJson> extra = params.extra_body;
+    if (extra && call == AnthropicCall::count) {
+        extra = kept_members(*extra, countable);
+    }
+    const ExtraBody extra_body(extra, {"messages", "system"});
+    extra_body.merge_into_settings(settings);
     const std::size_t bytes = fill_anthropic_cache(request.messages, cache);
     std::string body;
     body.reserve(settings.size() + bytes + request.system.size() + request.system.size() / 8 + 128);
     body += settings;
     write_anthropic_messages(body, request, cache, since_2026_10_21(version));
     body.push_back('}');
-    if (!params.extra_body) {
-        return body;
-    }
-    const bool count = call == AnthropicCall::count;
-    return merge_extra(body, count ? countable(*params.extra_body) : *params.extra_body);
+    extra_body.merge_into_body(body);
+    return body;
 }
 
 }  // namespace llmproc::providers

@@ -44,20 +44,6 @@ Kind kind_of(std::string_view name) {
     return found == kinds.end() ? Kind::unknown : found->second;
 }
 
-/// The member "type" of an event without a name.
-std::string type_of(std::string_view data) {
-    JsonReader reader(data);
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        if (key == "type") {
-            return read_string_or_empty(reader);
-        }
-        reader.skip();
-    }
-    return {};
-}
-
 LLMError broken(std::string_view detail) {
     return malformed_anthropic("the stream", detail);
 }
@@ -106,7 +92,7 @@ DecodeStatus AnthropicStreamDecoder::feed(const SseEvent& event, StreamEvents& o
         if (!named && !data.starts_with('{')) {
             return DecodeStatus::unknown;
         }
-        const Kind kind = named ? kind_of(event.event) : kind_of(type_of(data));
+        const Kind kind = named ? kind_of(event.event) : kind_of(string_member(data, "type"));
         switch (kind) {
             case Kind::unknown: return DecodeStatus::unknown;
             case Kind::ping: return DecodeStatus::ok;

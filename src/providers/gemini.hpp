@@ -4,6 +4,7 @@
 
 #include <llmproc/error.hpp>
 #include <llmproc/provider.hpp>
+#include "providers/openai_errors.hpp"
 
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 namespace llmproc::providers {
 
 inline constexpr std::string_view gemini_name = "gemini";
+inline constexpr std::string_view gemini_words = "generateContent";
 
 /// What a part has beside its text or call, above all its thoughtSignature, is kept in an
 /// UnknownBlock behind the block: {"of_previous_part":{...}}. It goes back into the same part.
@@ -88,14 +90,7 @@ LLMError gemini_malformed(std::string_view what, std::string_view detail);
 /// Runs `read`, bad JSON being a malformed `what`.
 template <class Read>
 auto reading(std::string_view what, Read read) {
-    try {
-        return read();
-    } catch (const LLMError& error) {
-        if (error.errc() == Errc::invalid_json) {
-            throw gemini_malformed(what, error.message());
-        }
-        throw;
-    }
+    return read_answer(gemini_words, what, read);
 }
 
 }  // namespace llmproc::providers

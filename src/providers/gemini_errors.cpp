@@ -108,7 +108,7 @@ LLMError make_gemini_error(
 }
 
 LLMError gemini_malformed(std::string_view what, std::string_view detail) {
-    return malformed_answer("generateContent", what, detail);
+    return malformed_answer(gemini_words, what, detail);
 }
 
 }  // namespace llmproc::providers

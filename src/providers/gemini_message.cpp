@@ -1,7 +1,7 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/gemini.hpp"
-#include "providers/openai_chat_parts.hpp"
+#include "providers/json_members.hpp"
 #include "providers/openai_fields.hpp"
 #include "providers/request_parts.hpp"
 #include "providers/tool_names.hpp"
@@ -15,24 +15,10 @@ namespace llmproc::providers {
 
 namespace {
 
+constexpr unsigned max_depth = 64;  ///< The API's own limit of JSON.
+
 [[noreturn]] void cannot_carry(std::string_view what, std::string_view remedy) {
     part_not_supported("Gemini", what, remedy);
-}
-
-/// Whether the text is one JSON value of that kind, and flat enough for the API's own limit.
-bool is_json(std::string_view text, JsonKind kind) {
-    constexpr unsigned max_depth = 64;
-    try {
-        JsonReader reader(text, max_depth);
-        if (reader.peek() != kind) {
-            return false;
-        }
-        reader.skip();
-        reader.finish();
-        return true;
-    } catch (const LLMError&) {
-        return false;
-    }
 }
 
 void write_text(JsonWriter& json, std::string_view text) {
@@ -93,20 +79,6 @@ std::string_view kept_object(const ContentBlock& block, std::string_view name) {
     return reader.raw();
 }
 
-void write_members(JsonWriter& json, std::string_view object) {
-    if (object.empty()) {
-        return;
-    }
-    JsonReader reader(object);
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        const std::string name(key);
-        json.key(name);
-        json.raw(reader.raw());
-    }
-}
-
 /// A block of this protocol that is a part of its own; others' and kept members are left out.
 void write_own_part(JsonWriter& json, const ContentBlock& block) {
     const auto& unknown = std::get<UnknownBlock>(block);
@@ -141,7 +113,7 @@ void write_arguments(JsonWriter& json, std::string_view arguments) {
     const std::string_view text = trimmed(arguments);
     if (text.empty()) {
         json.raw("{}");
-    } else if (is_json(text, JsonKind::object)) {
+    } else if (is_json(text, JsonKind::object, max_depth)) {
         json.raw(text);
     } else {
         json.begin_object();
@@ -231,7 +203,7 @@ private:
 void append_output(std::string& out, const ToolResultBlock& result) {
     const std::string text = result.text();
     const std::string_view value = trimmed(text);
-    if (is_json(value, JsonKind::object) || is_json(value, JsonKind::array)) {
+    if (is_json(value, JsonKind::object, max_depth) || is_json(value, JsonKind::array, max_depth)) {
         out += value;
     } else {
         append_json_string(out, text);
@@ -285,7 +257,7 @@ void append_user_parts(std::string& out, const Message& message) {
             continue;
         }
         if (message.role() == Role::tool && !std::holds_alternative<ToolResultBlock>(block)) {
-            block_misplaced("other than a tool result", Role::tool);
+            holds_only("tool results", Role::tool);
         }
         write_user_part(json, block, message.role());
     }

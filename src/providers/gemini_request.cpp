@@ -1,9 +1,9 @@
 #include "core/json_writer.hpp"
+#include "providers/extra_body.hpp"
 #include "providers/gemini.hpp"
 #include "providers/hosted_tools.hpp"
 #include "providers/json_schema_shape.hpp"
 #include "providers/model_rules.hpp"
-#include "providers/openai_chat_parts.hpp"
 #include "providers/request_parts.hpp"
 #include "providers/thinking.hpp"
 #include "providers/tool_names.hpp"
@@ -81,7 +81,8 @@ void write_calling(JsonWriter& json, const ToolChoice& choice) {
 
 void write_tool_config(JsonWriter& json, const ChatRequest& request) {
     const bool mixed = !request.tools.empty() && !request.params.hosted_tools.empty();
-    const bool choice = request.tool_choice && !request.tools.empty();
+    const bool choice = request.tool_choice &&
+                        (!request.tools.empty() || brings_tools(request.params));
     if (!mixed && !choice) {
         return;
     }
@@ -104,11 +105,12 @@ void write_tools(JsonWriter& json, const ChatRequest& request, const Endpoint& e
             "Gemini cannot be kept from calling tools in parallel; leave parallel_tool_calls out"
         );
     }
-    if (request.tools.empty()) {
+    if (request.tools.empty() && !brings_tools(request.params)) {
         refuse_forced_call(request.tool_choice);  // hosted tools cannot be chosen
-        if (request.params.hosted_tools.empty()) {
-            return;
-        }
+    }
+    if (request.tools.empty() && request.params.hosted_tools.empty()) {
+        write_tool_config(json, request);
+        return;
     }
     check_tool_names(request.tools, gemini_tool_names);
     json.key("tools");
@@ -153,7 +155,7 @@ void write_system(JsonWriter& json, const ChatRequest& request) {
             }
             const auto* const text = std::get_if<TextBlock>(&block);
             if (text == nullptr) {
-                block_misplaced("other than a text", Role::system);
+                holds_only("text", Role::system);
             }
             texts.emplace_back(text->text);
         }
@@ -230,13 +232,13 @@ std::string encode_gemini_body(
         json.key("generationConfig");
         json.raw(config);
     }
+    const ExtraBody extra_body(request.params.extra_body, {"contents"});
+    extra_body.merge_into_settings(body);
     body += body.size() > 1 ? "," : "";
     append_contents(body, request.messages, model, cache);
     body.push_back('}');
-    if (request.params.extra_body) {
-        return merge_extra(body, *request.params.extra_body);
-    }
-    return body;  // not by "?:", which would copy it
+    extra_body.merge_into_body(body);
+    return body;
 }
 
 std::string encode_gemini_count(const ChatRequest& request, const Endpoint& endpoint) {

@@ -2,6 +2,7 @@
 
 #include <llmproc/error.hpp>
 #include "core/json_reader.hpp"
+#include "providers/json_members.hpp"
 #include "providers/request_parts.hpp"
 
 #include <algorithm>

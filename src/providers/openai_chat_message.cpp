@@ -126,7 +126,7 @@ void append_with_results(std::string& out, const Message& message) {
         } else if (is_cache_point(block)) {
             continue;
         } else if (message.role() == Role::tool) {
-            block_misplaced("other than a tool result", Role::tool);
+            holds_only("tool results", Role::tool);
         } else {
             rest.add(block);
         }

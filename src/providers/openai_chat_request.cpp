@@ -1,5 +1,6 @@
 #include <llmproc/error.hpp>
 #include "core/json_writer.hpp"
+#include "providers/extra_body.hpp"
 #include "providers/hosted_tools.hpp"
 #include "providers/json_schema_shape.hpp"
 #include "providers/model_rules.hpp"
@@ -39,7 +40,8 @@ public:
         const std::string* cached = cache_.find(message);
         const std::string_view text = *cached;
         // Only results can have a second part; JSON text has no NUL byte.
-        const std::size_t cut = has_results(*message) ? text.find('\0') : std::string_view::npos;
+        const std::size_t cut = may_hold_results(*message) ? text.find('\0')
+                                                           : std::string_view::npos;
         if (const std::string_view now = text.substr(0, cut); !now.empty()) {
             separate();
             out_ += now;
@@ -65,17 +67,6 @@ public:
     }
 
 private:
-    static bool has_results(const Message& message) {
-        return message.role() == Role::tool ||
-               std::any_of(
-                   message.content().begin(),
-                   message.content().end(),
-                   [](const ContentBlock& block) {
-                       return std::holds_alternative<ToolResultBlock>(block);
-                   }
-               );
-    }
-
     std::string& out_;
     EncodeCache& cache_;
     std::string later_;
@@ -156,23 +147,24 @@ void write_search(JsonWriter& json, const std::vector<HostedTool>& hosted) {
 void write_tools(JsonWriter& json, const ChatRequest& request) {
     const std::vector<HostedTool>& hosted = request.params.hosted_tools;
     write_search(json, hosted);
-    if (request.tools.empty() && std::all_of(hosted.begin(), hosted.end(), is_chat_search)) {
+    if (!request.tools.empty() || !std::all_of(hosted.begin(), hosted.end(), is_chat_search)) {
+        check_tool_names(request.tools, strict_tool_names);
+        json.key("tools");
+        json.begin_array();
+        for (const HostedTool& tool : hosted) {
+            if (!is_chat_search(tool)) {
+                write_chat_tool(json, tool);
+            }
+        }
+        for (const ToolSpec& tool : request.tools) {
+            write_tool(json, tool, request.params.adapt_schemas);
+        }
+        json.end_array();
+    } else if (!brings_tools(request.params)) {
         refuse_forced_call(request.tool_choice);
         // The API refuses tool_choice and parallel_tool_calls without tools.
         return;
     }
-    check_tool_names(request.tools, strict_tool_names);
-    json.key("tools");
-    json.begin_array();
-    for (const HostedTool& tool : hosted) {
-        if (!is_chat_search(tool)) {
-            write_chat_tool(json, tool);
-        }
-    }
-    for (const ToolSpec& tool : request.tools) {
-        write_tool(json, tool, request.params.adapt_schemas);
-    }
-    json.end_array();
     if (request.tool_choice) {
         write_tool_choice(json, *request.tool_choice);
     }
@@ -279,6 +271,8 @@ std::string encode_chat_body(
     write_tools(json, request);
     write_params(json, request.params, endpoint, rules, model);
     write_stream(json, stream, endpoint);
+    const ExtraBody extra_body(request.params.extra_body, {"messages"});
+    extra_body.merge_into_settings(settings);
 
     const std::size_t bytes = fill_encode_cache(request.messages, cache, append_chat_message);
     std::string body;
@@ -286,10 +280,8 @@ std::string encode_chat_body(
     body += settings;
     write_messages(body, request, cache, rules.developer_role == true);
     body.push_back('}');
-    if (request.params.extra_body) {
-        return merge_extra(body, *request.params.extra_body);
-    }
-    return body;  // not by "?:", which would copy it
+    extra_body.merge_into_body(body);
+    return body;
 }
 
 }  // namespace llmproc::providers

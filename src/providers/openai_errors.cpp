@@ -1,6 +1,7 @@
 #include "providers/openai_errors.hpp"
 
 #include "providers/error_words.hpp"
+#include "providers/openai_chat.hpp"
 #include "providers/openai_fields.hpp"
 #include "wire/retry_policy.hpp"
 
@@ -350,7 +351,7 @@ LLMError malformed_answer(
 }
 
 LLMError malformed(std::string_view what, std::string_view detail) {
-    return malformed_answer("Chat Completions", what, detail);
+    return malformed_answer(openai_chat_words, what, detail);
 }
 
 }  // namespace llmproc::providers

@@ -54,6 +54,18 @@ LLMError malformed_answer(
     std::string_view what,
     std::string_view detail
 );
+/// What `read` gives; bad JSON in it makes the answer such an error.
+template <class Read>
+auto read_answer(std::string_view protocol, std::string_view what, Read read) {
+    try {
+        return read();
+    } catch (const LLMError& error) {
+        if (error.errc() == Errc::invalid_json) {
+            throw malformed_answer(protocol, what, error.message());
+        }
+        throw;
+    }
+}
 /// The same for Chat Completions.
 LLMError malformed(std::string_view what, std::string_view detail);
 

@@ -142,6 +142,22 @@ std::string read_string_or_empty(JsonReader& reader) {
     return {};
 }
 
+std::string string_member(std::string_view object, std::string_view name) {
+    JsonReader reader(object);
+    if (reader.peek() != JsonKind::object) {
+        return {};
+    }
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        if (key == name) {
+            return read_string_or_empty(reader);
+        }
+        reader.skip();
+    }
+    return {};
+}
+
 std::string read_arguments(JsonReader& reader) {
     switch (reader.peek()) {
         case JsonKind::string: return reader.string();

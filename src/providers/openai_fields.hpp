@@ -6,7 +6,6 @@
 #include <llmproc/usage.hpp>
 #include "core/json_reader.hpp"
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +26,10 @@ std::string make_tool_call_id();
 
 /// The next value if it is a string, else an empty one; anything is consumed.
 std::string read_string_or_empty(JsonReader& reader);
+
+/// The member `name` of an object if it is a string, else an empty text; what stands behind it is
+/// not looked at. Empty also for what is no object.
+std::string string_member(std::string_view object, std::string_view name);
 
 /// Arguments of a tool call as the text that they are; a server that sends an object gets its exact
 /// text kept.

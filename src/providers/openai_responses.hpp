@@ -26,6 +26,7 @@ namespace llmproc::providers {
 
 inline constexpr std::string_view openai_responses_name = "openai_responses";
 inline constexpr std::string_view openai_responses_words = "OpenAI Responses";
+inline constexpr std::string_view openai_responses_api = "the Responses API";
 
 // --- requests ------------------------------------------------------------------------------------
 
@@ -35,6 +36,9 @@ void append_input_items(std::string& out, const Message& message, bool developer
 
 /// The same for a message of the assistant.
 void append_assistant_items(std::string& out, const Message& message);
+
+/// Throws LLMError{invalid_argument} for the raw value of an UnknownBlock that is no object.
+void check_raw_item(std::string_view raw);
 
 /// Writes an item that is kept raw, without the members that only answers may have.
 void write_raw_item(JsonWriter& json, const RawJson& item);
@@ -54,9 +58,6 @@ std::string encode_input_tokens_body(const ChatRequest& request, const Endpoint&
 
 /// The error for an answer that is not what the protocol promises.
 LLMError malformed_response(std::string_view what, std::string_view detail);
-
-/// A member of a raw object if it is a string, else an empty text.
-std::string string_member(std::string_view object, std::string_view name);
 
 /// What a `function_call` item says before its arguments are complete.
 struct CallHead {

@@ -1,5 +1,7 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/json_members.hpp"
+#include "providers/openai_fields.hpp"
 #include "providers/openai_responses.hpp"
 #include "providers/request_parts.hpp"
 #include "providers/tool_names.hpp"
@@ -18,6 +20,7 @@ namespace {
 enum class RawKind { item, message_frame, call_frame, part };
 
 RawKind kind_of(std::string_view raw) {
+    check_raw_item(raw);
     bool content = false;
     bool name = false;
     std::string type;
@@ -42,13 +45,6 @@ RawKind kind_of(std::string_view raw) {
     return type.empty() && content ? RawKind::part : RawKind::item;
 }
 
-void write_members(JsonWriter& json, std::string_view object) {
-    for (const auto& [name, value] : read_members(object)) {
-        json.key(name);
-        json.raw(value);
-    }
-}
-
 /// Puts the items of one message together again.
 class AssistantItems {
 public:
@@ -62,6 +58,7 @@ private:
     void add_thinking(const ThinkingBlock& thinking);
     void add_call(const ToolCallBlock& call);
     void close_message();
+    void write_held();
     void write_part(const ContentBlock& part);
 
     JsonWriter json_;
@@ -69,6 +66,7 @@ private:
     const RawJson* frame_ = nullptr;          ///< Of the open message.
     std::vector<const ContentBlock*> parts_;  ///< Of the open message.
     const RawJson* call_frame_ = nullptr;     ///< Of the call that should come next.
+    std::vector<const RawJson*> held_;        ///< Reasoning that nothing has followed yet.
 };
 
 void AssistantItems::add(const ContentBlock& block) {
@@ -108,22 +106,34 @@ void AssistantItems::add_unknown(const UnknownBlock& block) {
             frame_ = &block.raw;
             return;
         case RawKind::call_frame: call_frame_ = &block.raw; return;
-        default: write_raw_item(json_, block.raw); return;
+        default:
+            write_held();
+            write_raw_item(json_, block.raw);
+            return;
     }
 }
 
-/// Only reasoning items of this protocol go back, as they are.
+/// Only reasoning items of this protocol go back, as they are, and only before what they led to:
+/// one that a limit cut off would make every later request a 400.
 void AssistantItems::add_thinking(const ThinkingBlock& thinking) {
     if (!thinking.opaque || JsonReader(thinking.opaque->text()).peek() != JsonKind::object ||
         string_member(thinking.opaque->text(), "type") != "reasoning") {
         return;
     }
     close_message();
-    json_.raw(thinking.opaque->text());
+    held_.push_back(&*thinking.opaque);
+}
+
+void AssistantItems::write_held() {
+    for (const RawJson* item : held_) {
+        json_.raw(item->text());
+    }
+    held_.clear();
 }
 
 void AssistantItems::add_call(const ToolCallBlock& call) {
     close_message();
+    write_held();
     const RawJson* frame = std::exchange(call_frame_, nullptr);
     json_.begin_object();
     if (frame != nullptr && read_call_head(frame->text()).id == call.id) {
@@ -171,6 +181,7 @@ void AssistantItems::close_message() {
     if (!std::exchange(open_, false)) {
         return;
     }
+    write_held();
     const auto* only = parts_.size() == 1 ? std::get_if<TextBlock>(parts_.front()) : nullptr;
     json_.begin_object();
     if (frame_ != nullptr) {

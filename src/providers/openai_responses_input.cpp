@@ -1,5 +1,7 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/json_members.hpp"
+#include "providers/openai_fields.hpp"
 #include "providers/openai_responses.hpp"
 #include "providers/request_parts.hpp"
 
@@ -132,6 +134,7 @@ bool write_own_item(JsonWriter& json, const ContentBlock& block, Role role) {
         if (!is_block_of(*unknown, openai_responses_name)) {
             return true;
         }
+        check_raw_item(unknown->raw.text());
         if (!is_input_part(*unknown)) {
             write_raw_item(json, unknown->raw);
             return true;
@@ -142,7 +145,7 @@ bool write_own_item(JsonWriter& json, const ContentBlock& block, Role role) {
 
 void write_part(JsonWriter& json, const ContentBlock& block, Role role) {
     if (role == Role::tool) {
-        block_misplaced("other than a tool result", role);
+        holds_only("tool results", role);
     } else if (const auto* text = std::get_if<TextBlock>(&block)) {
         write_input_text(json, text->text);
     } else if (const auto* image = std::get_if<ImageBlock>(&block)) {
@@ -161,6 +164,15 @@ void write_part(JsonWriter& json, const ContentBlock& block, Role role) {
 }
 
 }  // namespace
+
+void check_raw_item(std::string_view raw) {
+    if (JsonReader(raw).peek() != JsonKind::object) {
+        invalid_request(
+            "an UnknownBlock of openai_responses is no JSON object; its raw value must be a whole "
+            "item of the Responses API, as a reply had it"
+        );
+    }
+}
 
 void write_raw_item(JsonWriter& json, const RawJson& item) {
     constexpr std::string_view answer_only = "created_by";

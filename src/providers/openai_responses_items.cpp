@@ -180,24 +180,6 @@ void read_call(std::string_view item, std::vector<ContentBlock>& blocks) {
 
 }  // namespace
 
-std::string string_member(std::string_view object, std::string_view name) {
-    JsonReader reader(object);
-    if (reader.peek() != JsonKind::object) {
-        return {};
-    }
-    std::string value;
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        if (key == name) {
-            value = read_string_or_empty(reader);
-        } else {
-            reader.skip();
-        }
-    }
-    return value;
-}
-
 CallHead read_call_head(std::string_view item) {
     CallHead head;
     std::string own_id;

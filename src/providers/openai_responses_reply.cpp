@@ -35,17 +35,12 @@ bool is_refusal(const ContentBlock& block) {
 /// Calls `read(reader)` on the whole body; bad JSON becomes malformed_response.
 template <class Read>
 auto read_body(std::string_view what, std::string_view body, Read read) {
-    try {
+    return read_answer(openai_responses_api, what, [&] {
         JsonReader reader(body);
         auto value = read(reader);
         reader.finish();
         return value;
-    } catch (const LLMError& error) {
-        if (error.errc() == Errc::invalid_json) {
-            throw malformed_response(what, error.message());
-        }
-        throw;
-    }
+    });
 }
 
 /// A negative count stands for none.
@@ -92,7 +87,7 @@ StopReason stop_reason_of(const ResponseObject& response, bool has_calls, bool r
 }  // namespace
 
 LLMError malformed_response(std::string_view what, std::string_view detail) {
-    return malformed_answer("the Responses API", what, detail);
+    return malformed_answer(openai_responses_api, what, detail);
 }
 
 ResponseObject read_response_object(JsonReader& reader) {
@@ -148,8 +143,8 @@ void throw_unless_ended(
     }
     if (status == "cancelled") {
         throw LLMError(
-            Errc::cancelled,
-            "the response was cancelled at the provider; run it again if it is still wanted",
+            Errc::server_error,  // Errc::cancelled is for what this side ended
+            "the provider cancelled the response; try again later",
             std::move(diagnostics)
         );
     }

@@ -1,7 +1,8 @@
 #include <llmproc/error.hpp>
-#include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/extra_body.hpp"
 #include "providers/hosted_tools.hpp"
+#include "providers/json_members.hpp"
 #include "providers/json_schema_shape.hpp"
 #include "providers/model_rules.hpp"
 #include "providers/openai_responses.hpp"
@@ -9,7 +10,6 @@
 #include "providers/thinking.hpp"
 #include "providers/tool_names.hpp"
 
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -51,20 +51,9 @@ void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
     json.end_object();
 }
 
-/// Tools may come by extra_body, so a choice without tools of our own is not refused there.
-bool names_tools(const SamplingParams& params) {
-    if (!params.extra_body || JsonReader(params.extra_body->text()).peek() != JsonKind::object) {
-        return false;
-    }
-    const Members members = read_members(params.extra_body->text());
-    return std::any_of(members.begin(), members.end(), [](const auto& member) {
-        return member.first == "tools";
-    });
-}
-
 void write_tools(JsonWriter& json, const ChatRequest& request) {
     const std::vector<HostedTool>& hosted = request.params.hosted_tools;
-    if (request.tools.empty() && hosted.empty() && !names_tools(request.params)) {
+    if (request.tools.empty() && hosted.empty() && !brings_tools(request.params)) {
         refuse_forced_call(request.tool_choice);
         return;
     }
@@ -200,48 +189,37 @@ std::string encode_body(
     const ChatRequest& request,
     const ModelRules& rules,
     std::string settings,
+    const std::optional<RawJson>& extra,
     EncodeCache& cache
 ) {
     if (request.messages.empty() && request.system.empty()) {
         invalid_request("the request has no messages; add one with ChatRequest::add");
     }
+    const ExtraBody extra_body(extra, {"input"});
+    extra_body.merge_into_settings(settings);
     const std::size_t bytes = fill_encode_cache(request.messages, cache, append_input_items);
     std::string body = std::move(settings);
     body.reserve(body.size() + bytes + 32);
     write_input(body, request, rules, cache);
     body.push_back('}');
+    extra_body.merge_into_body(body);
     return body;
 }
 
-/// The members of `extra` that the counting endpoint knows, as an object.
-RawJson input_members(const RawJson& extra) {
-    constexpr std::array<std::string_view, 11> known{
-        "conversation",
-        "input",
-        "instructions",
-        "model",
-        "parallel_tool_calls",
-        "previous_response_id",
-        "reasoning",
-        "text",
-        "tool_choice",
-        "tools",
-        "truncation"};
-    if (JsonReader(extra.text()).peek() != JsonKind::object) {
-        return extra;  // refused by merge_extra
-    }
-    std::string kept;
-    JsonWriter json(kept);
-    json.begin_object();
-    for (const auto& [name, value] : read_members(extra.text())) {
-        if (std::find(known.begin(), known.end(), name) != known.end()) {
-            json.key(name);
-            json.raw(value);
-        }
-    }
-    json.end_object();
-    return RawJson::trusted(std::move(kept));
-}
+/// The members of extra_body that the counting endpoint knows.
+constexpr auto input_members = std::to_array<std::string_view>(
+    {"conversation",
+     "input",
+     "instructions",
+     "model",
+     "parallel_tool_calls",
+     "previous_response_id",
+     "reasoning",
+     "text",
+     "tool_choice",
+     "tools",
+     "truncation"}
+);
 
 }  // namespace
 
@@ -262,11 +240,7 @@ std::string encode_responses_body(
     json.string(wire_model(request, endpoint));
     write_input_settings(json, request, rules, model);
     write_output_settings(json, request.params, stream);
-    std::string body = encode_body(request, rules, std::move(settings), cache);
-    if (request.params.extra_body) {
-        return merge_extra(body, *request.params.extra_body);
-    }
-    return body;  // not by "?:", which would copy it
+    return encode_body(request, rules, std::move(settings), request.params.extra_body, cache);
 }
 
 std::string encode_input_tokens_body(const ChatRequest& request, const Endpoint& endpoint) {
@@ -278,10 +252,12 @@ std::string encode_input_tokens_body(const ChatRequest& request, const Endpoint&
     json.key("model");
     json.string(wire_model(request, endpoint));
     write_input_settings(json, request, rules, model);
+    std::optional<RawJson> extra = request.params.extra_body;
+    if (extra) {
+        extra = kept_members(*extra, input_members);
+    }
     EncodeCache cache;
-    const std::string body = encode_body(request, rules, std::move(settings), cache);
-    return request.params.extra_body ? merge_extra(body, input_members(*request.params.extra_body))
-                                     : body;
+    return encode_body(request, rules, std::move(settings), extra, cache);
 }
 
 }  // namespace llmproc::providers

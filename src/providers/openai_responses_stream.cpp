@@ -105,15 +105,10 @@ DecodeStatus ResponsesStreamDecoder::feed(const SseEvent& event, StreamEvents& o
     if (event.event == "error" && data.front() != '{') {
         throw_error_event(data);
     }
-    try {
+    return read_answer(openai_responses_api, "an event of the stream", [&] {
         const ResponsesEvent& fields = reader_.read(data, named ? event.event : "");
         return handle(fields, data, out);
-    } catch (const LLMError& error) {
-        if (error.errc() == Errc::invalid_json) {
-            throw malformed_response("an event of the stream", error.message());
-        }
-        throw;
-    }
+    });
 }
 
 DecodeStatus ResponsesStreamDecoder::handle(

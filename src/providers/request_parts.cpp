@@ -1,7 +1,6 @@
 #include "providers/request_parts.hpp"
 
 #include <llmproc/version.hpp>
-#include "core/json_reader.hpp"
 #include "core/log_line.hpp"
 #include "wire/url.hpp"
 
@@ -40,54 +39,6 @@ bool starts_with_error(std::string_view text) {
            std::equal(word.begin(), word.end(), text.begin(), [](char low, char c) {
                return c == low || c == static_cast<char>(low - 'a' + 'A');
            });
-}
-
-bool is_kind(std::string_view text, JsonKind kind) {
-    return JsonReader(text).peek() == kind;
-}
-
-/// The elements of both arrays.
-void write_both(JsonWriter& json, std::string_view first, std::string_view second) {
-    json.begin_array();
-    for (const std::string_view array : {first, second}) {
-        JsonReader reader(array);
-        reader.begin_array();
-        while (reader.next_element()) {
-            json.raw(reader.raw());
-        }
-    }
-    json.end_array();
-}
-
-void write_merged(JsonWriter& json, std::string_view body, std::string_view extra, bool top) {
-    const Members added = read_members(extra);
-    const Members own = read_members(body);
-    const auto find = [](const Members& members, const std::string& name) {
-        return std::find_if(members.begin(), members.end(), [&](const auto& member) {
-            return member.first == name;
-        });
-    };
-    json.begin_object();
-    for (const auto& [name, value] : own) {
-        const auto other = find(added, name);
-        json.key(name);
-        if (other == added.end()) {
-            json.raw(value);
-        } else if (is_kind(value, JsonKind::object) && is_kind(other->second, JsonKind::object)) {
-            write_merged(json, value, other->second, false);
-        } else if (top && name == "tools" && is_kind(value, JsonKind::array) && is_kind(other->second, JsonKind::array)) {
-            write_both(json, value, other->second);
-        } else {
-            json.raw(other->second);
-        }
-    }
-    for (const auto& [name, value] : added) {
-        if (find(own, name) == own.end()) {
-            json.key(name);
-            json.raw(value);
-        }
-    }
-    json.end_object();
 }
 
 }  // namespace
@@ -215,53 +166,6 @@ void write_number(JsonWriter& json, std::string_view name, std::optional<double>
     }
 }
 
-std::string merge_members(std::string_view body, std::string_view extra) {
-    const Members added = read_members(extra);
-    std::string merged;
-    merged.reserve(body.size() + extra.size());
-    JsonWriter json(merged);
-    json.begin_object();
-    for (const auto& [name, value] : read_members(body)) {
-        const std::string& own = name;
-        const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& member) {
-            return member.first == own;
-        });
-        if (!replaced) {
-            json.key(name);
-            json.raw(value);
-        }
-    }
-    for (const auto& [name, value] : added) {
-        json.key(name);
-        json.raw(value);
-    }
-    json.end_object();
-    return merged;
-}
-
-std::string merge_extra(std::string_view body, const RawJson& extra) {
-    if (!is_kind(extra.text(), JsonKind::object)) {
-        invalid_request("extra_body must be a JSON object");
-    }
-    std::string merged;
-    merged.reserve(body.size() + extra.text().size());
-    JsonWriter json(merged);
-    write_merged(json, body, extra.text(), true);
-    return merged;
-}
-
-Members read_members(std::string_view object) {
-    Members members;
-    JsonReader reader(object);
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        std::string name(key);
-        members.emplace_back(std::move(name), reader.raw());
-    }
-    return members;
-}
-
 void part_not_supported(std::string_view protocol, std::string_view what, std::string_view remedy) {
     std::string text(protocol);
     text.append(" cannot carry ").append(what).append("; ").append(remedy);
@@ -270,7 +174,17 @@ void part_not_supported(std::string_view protocol, std::string_view what, std::s
 
 void block_misplaced(std::string_view block, Role role) {
     std::string text = "a message of role ";
-    text.append(to_string(role)).append(" cannot hold a ").append(block).append(" block");
+    text.append(to_string(role)).append(" cannot hold a ").append(block);
+    text += " block; ";
+    text += block == "tool result" ? "give it a message of its own, of role tool"
+                                   : "it belongs into a message of the assistant";
+    throw LLMError(Errc::invalid_argument, text);
+}
+
+void holds_only(std::string_view what, Role role) {
+    std::string text = "a message of role ";
+    text.append(to_string(role)).append(" can hold nothing but ").append(what);
+    text += "; move its other blocks to a message of the user";
     throw LLMError(Errc::invalid_argument, text);
 }
 
@@ -314,6 +228,15 @@ void refuse_forced_call(const std::optional<ToolChoice>& choice) {
     if (forced) {
         invalid_request("tool_choice demands a tool call, but the request has no tools");
     }
+}
+
+bool may_hold_results(const Message& message) {
+    const auto& blocks = message.content();
+    return message.role() == Role::tool ||
+           std::any_of(blocks.begin(), blocks.end(), [](const ContentBlock& block) {
+               return std::holds_alternative<ToolResultBlock>(block) ||
+                      std::holds_alternative<UnknownBlock>(block);
+           });
 }
 
 bool is_cache_point(const ContentBlock& block) {

@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace llmproc::providers {
@@ -56,18 +55,6 @@ const std::string& path_name(std::string_view what, const std::string& name);
 void write_integer(JsonWriter& json, std::string_view name, std::optional<std::int64_t> value);
 void write_number(JsonWriter& json, std::string_view name, std::optional<double> value);
 
-/// The JSON object `body` with the members of `extra` in place of those of the same name.
-std::string merge_members(std::string_view body, std::string_view extra);
-
-/// `body` with `extra_body`, for all protocols alike: objects are merged at every depth, the array
-/// `tools` is appended to the request's own, anything else replaces what has its name.
-/// Throws LLMError{invalid_argument} if it is no object.
-std::string merge_extra(std::string_view body, const RawJson& extra);
-
-/// Members of an object in order, values as exact text. Lifetime: views into `object`.
-using Members = std::vector<std::pair<std::string, std::string_view>>;
-Members read_members(std::string_view object);
-
 /// Throws LLMError{not_supported}: "<protocol> cannot carry <what>; <remedy>".
 [[noreturn]] void part_not_supported(
     std::string_view protocol,
@@ -80,6 +67,9 @@ inline constexpr std::string_view sound_remedy =
     "\"gemini\"";
 /// Throws LLMError{invalid_argument}: such a block has no place in a message of that role.
 [[noreturn]] void block_misplaced(std::string_view block, Role role);
+/// Throws LLMError{invalid_argument}: a message of that role holds `what`, e.g. "tool results",
+/// alone.
+[[noreturn]] void holds_only(std::string_view what, Role role);
 /// Whether the block came from this protocol; others mean nothing here and are left out.
 bool is_block_of(const UnknownBlock& block, std::string_view protocol);
 
@@ -94,6 +84,8 @@ std::string marked_as_error(const std::string& text);
 bool write_choice_mode(JsonWriter& json, const ToolChoice& choice);
 /// Throws LLMError{invalid_argument} if the choice demands a call; for requests without tools.
 void refuse_forced_call(const std::optional<ToolChoice>& choice);
+/// Whether results of tools may be in the message, as blocks of their own or as raw ones.
+bool may_hold_results(const Message& message);
 /// How many blocks say something: cache points are one provider's alone.
 std::size_t count_said_blocks(const Message& message);
 bool is_cache_point(const ContentBlock& block);

@@ -212,6 +212,17 @@ TEST(AnthropicRequestTest, Trap6_ThinkingIsReplayedInPlaceAndForeignThinkingIsNo
     );
 }
 
+TEST(AnthropicRequestTest, ThinkingThatWasCutOffIsNotReplayed) {
+    HttpResponse cut(200);
+    cut.body = R"({"content":[{"type":"thinking","thinking":"I","signature":""}],)"
+               R"("stop_reason":"max_tokens","container":{"id":"c"}})";
+    const Message reply = find_codec("anthropic")->decode(cut).message;
+    EXPECT_EQ(assistant_content(reply.content()), Json());
+    std::vector<ContentBlock> followed = reply.content();
+    followed.emplace_back(TextBlock("t"));  // a compatible server's, which signs nothing
+    EXPECT_EQ(assistant_content(followed).size(), 2U);
+}
+
 TEST(AnthropicRequestTest, Trap12_ArgumentsAreSentAsTheObjectThatTheyAre) {
     const auto input = [](const std::string& arguments) {
         ChatRequest request = request_of(

@@ -74,9 +74,36 @@ TEST(OpenAiResponsesReplyTest, Trap5_FailedIsAnErrorThatHasWhatCameBefore) {
     EXPECT_EQ(failure(R"({"error":{"code":"insufficient_quota"}})"), Errc::insufficient_quota);
 }
 
+TEST(OpenAiResponsesReplyTest, ReasoningThatWasCutOffIsNotSentBack) {
+    const auto sent_back = [](const std::string& items) {
+        ChatRequest request("x");
+        request.add(decode_output(items, "incomplete").message);
+        Endpoint endpoint;
+        endpoint.base_url = "http://localhost/v1";
+        endpoint.model = "m";
+        EncodeCache cache;
+        const Codec& codec = *find_codec("openai_responses");
+        Json input = parse_json(codec.encode(request, endpoint, false, cache).body).at("input");
+        input.erase(0);
+        return input;
+    };
+    const auto reasoning = [](const std::string& id) {
+        return R"({"type":"reasoning","id":")" + id + R"(","summary":[]})";
+    };
+    EXPECT_EQ(sent_back(reasoning("a")), Json::array());
+    const std::string kept = reasoning("a") + "," + reasoning("b") + "," + hello + "," +
+                             reasoning("c") + R"(,{"type":"web_search_call","id":"w"})";
+    const Json all = sent_back(kept + "," + reasoning("d"));
+    EXPECT_EQ(all.size(), 5U) << all;
+    EXPECT_EQ(all.at(1).at("id"), "b");
+    EXPECT_EQ(all.at(3).at("id"), "c");
+    EXPECT_EQ(all.at(4).at("id"), "w");
+}
+
 TEST(OpenAiResponsesReplyTest, CancelledAndUnfinishedResponsesAreNoReplies) {
     const std::string rest = R"(,"output":[]})";
-    EXPECT_EQ(failure(R"({"status":"cancelled")" + rest), Errc::cancelled);
+    // Errc::cancelled would say that this side has ended the call.
+    EXPECT_EQ(failure(R"({"status":"cancelled")" + rest), Errc::server_error);
     EXPECT_EQ(failure(R"({"status":"queued")" + rest), Errc::not_supported);
     EXPECT_EQ(failure(R"({"status":"in_progress")" + rest), Errc::not_supported);
     EXPECT_EQ(error_of(R"({"status":"queued")" + rest).diagnostics().provider_code, "queued");

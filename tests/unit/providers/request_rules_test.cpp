@@ -153,6 +153,66 @@ TEST(RequestRulesTest, ExtraBodyIsMergedByOneRule) {
     }
 }
 
+TEST(RequestRulesTest, ToolsOfExtraBodyCanBeChosenAndKeptApart) {
+    for (const std::string_view protocol : all_protocols) {
+        ChatRequest request("hi");
+        request.tool_choice = ToolChoice(ToolChoice::Mode::required);
+        if (protocol != gemini) {  // which cannot be kept from calling in parallel
+            request.parallel_tool_calls = false;
+        }
+        EXPECT_EQ(failure(protocol, request).errc(), Errc::invalid_argument) << protocol;
+        request.params.extra_body = RawJson(R"({"tools":[{"type":"own"}]})");
+        const Json body = body_of(protocol, request);
+        EXPECT_EQ(body.at("tools"), parse_json(R"([{"type":"own"}])")) << protocol;
+        if (protocol == anthropic) {
+            EXPECT_EQ(
+                body.at("tool_choice"),
+                parse_json(R"({"type":"any","disable_parallel_tool_use":true})")
+            );
+        } else if (protocol == gemini) {
+            EXPECT_EQ(
+                body.at("toolConfig"),
+                parse_json(R"({"functionCallingConfig":{"mode":"ANY"}})")
+            );
+        } else {
+            EXPECT_EQ(body.at("tool_choice"), "required") << protocol;
+            EXPECT_EQ(body.at("parallel_tool_calls"), false) << protocol;
+        }
+    }
+}
+
+TEST(RequestRulesTest, ErrorsOfMisplacedBlocksSayWhereTheyBelong) {
+    for (const std::string_view protocol : all_protocols) {
+        const auto message_of = [protocol](Role role, ContentBlock block) {
+            return failure(
+                       protocol,
+                       request_of(
+                           {Message::user("x"),
+                            Message(role, std::vector<ContentBlock>{std::move(block)})}
+                       )
+            )
+                .message();
+        };
+        EXPECT_EQ(
+            message_of(Role::tool, TextBlock("t")),
+            "a message of role tool can hold nothing but tool results; move its other blocks to a "
+            "message of the user"
+        ) << protocol;
+        EXPECT_EQ(
+            message_of(Role::user, ToolCallBlock("i", "f", "{}")),
+            "a message of role user cannot hold a tool call block; it belongs into a message of "
+            "the assistant"
+        ) << protocol;
+    }
+    for (const Role role : {Role::user, Role::assistant}) {
+        const UnknownBlock text("openai_responses", RawJson("\"text\""));
+        const LLMError error =
+            failure(responses, request_of({Message(role, std::vector<ContentBlock>{text})}));
+        EXPECT_EQ(error.errc(), Errc::invalid_argument);
+        EXPECT_NE(error.message().find("an UnknownBlock of openai_responses"), std::string::npos);
+    }
+}
+
 TEST(RequestRulesTest, KnownRefusalsAreErrorsBeforeSending) {
     ChatRequest request("hi");
     request.params.top_p = 0.5;

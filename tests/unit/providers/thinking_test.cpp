@@ -102,6 +102,10 @@ TEST(ThinkingTest, TheLimitThatAnthropicDemandsLeavesRoomForTheBudget) {
     Endpoint own = endpoint_of("m");
     own.rules.max_output_tokens = 64'000;
     EXPECT_EQ(limit(asking(Thinking::budget(20'000)), own), 64'000);
+    own.rules.max_output_tokens = 20'000;  // all of it would be thinking
+    const LLMError error = failure(anthropic, asking(Thinking::budget(20'000)), own);
+    EXPECT_EQ(error.errc(), Errc::invalid_argument);
+    EXPECT_NE(error.message().find("model.rules.max_output_tokens (20000)"), std::string::npos);
     ChatRequest request = asking({});
     request.params.max_tokens = 7;
     EXPECT_EQ(limit(request, own), 7);
