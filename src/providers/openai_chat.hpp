@@ -14,6 +14,12 @@ namespace llmproc::providers {
 inline constexpr std::string_view openai_chat_name = "openai_chat";
 inline constexpr std::string_view openai_chat_words = "Chat Completions";
 
+/// A call of a custom tool, whose input is free text, is a tool call with that text as arguments;
+/// an UnknownBlock {"custom_call":"<id>"} of this protocol in the same message tells it from a
+/// function's.
+inline constexpr std::string_view custom_call_mark = "custom_call";
+UnknownBlock marked_as_custom(const std::string& call_id);
+
 /// Appends the message as comma separated JSON objects. Images and documents of tool results
 /// follow as a user message behind a NUL byte, since they may only stand after all results.
 /// Throws LLMError{not_supported, invalid_argument} for what the protocol cannot express.

@@ -1,10 +1,13 @@
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/json_members.hpp"
 #include "providers/openai_chat.hpp"
 #include "providers/openai_chat_parts.hpp"
+#include "providers/openai_fields.hpp"
 #include "providers/request_parts.hpp"
 #include "providers/tool_names.hpp"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -16,29 +19,30 @@ namespace {
 
 /// What the blocks of an assistant message become.
 struct AssistantParts {
-    std::vector<const TextBlock*> texts;
+    std::vector<const ContentBlock*> content;  ///< Texts, and parts that were kept raw.
     std::string refusal;
     bool refused = false;
     std::vector<const ToolCallBlock*> calls;
+    std::vector<std::string> custom_calls;  ///< Ids of those that are no functions.
     std::vector<const RawJson*> reasoning;  ///< reasoning_details arrays
-    std::vector<const RawJson*> parts;      ///< content parts kept raw
     std::vector<const RawJson*> fields;     ///< objects whose members are message fields
 };
 
-bool has_type_member(const RawJson& raw) {
-    JsonReader reader(raw.text());
-    if (reader.peek() != JsonKind::object) {
-        return false;
+/// The members of a raw value; none if it is no object.
+Members read_object(const RawJson& raw) {
+    return JsonReader(raw.text()).peek() == JsonKind::object ? read_members(raw.text()) : Members();
+}
+
+void add_unknown(AssistantParts& parts, const ContentBlock& block, const RawJson& raw) {
+    const Members members = read_object(raw);
+    if (has_member(members, "type")) {
+        parts.content.push_back(&block);
+    } else if (members.size() == 1 && members.front().first == custom_call_mark) {
+        JsonReader id(members.front().second);
+        parts.custom_calls.push_back(read_string_or_empty(id));
+    } else {
+        parts.fields.push_back(&raw);
     }
-    reader.begin_object();
-    std::string_view key;
-    while (reader.next_key(key)) {
-        if (key == "type") {
-            return true;
-        }
-        reader.skip();
-    }
-    return false;
 }
 
 void sort_block(AssistantParts& parts, const ContentBlock& block) {
@@ -47,7 +51,7 @@ void sort_block(AssistantParts& parts, const ContentBlock& block) {
             parts.refusal += text->text;
             parts.refused = true;
         } else {
-            parts.texts.push_back(text);
+            parts.content.push_back(&block);
         }
     } else if (const auto* call = std::get_if<ToolCallBlock>(&block)) {
         parts.calls.push_back(call);
@@ -58,7 +62,7 @@ void sort_block(AssistantParts& parts, const ContentBlock& block) {
         }
     } else if (const auto* unknown = std::get_if<UnknownBlock>(&block)) {
         if (is_chat_block(*unknown)) {
-            (has_type_member(unknown->raw) ? parts.parts : parts.fields).push_back(&unknown->raw);
+            add_unknown(parts, block, unknown->raw);
         }
     } else if (std::holds_alternative<ToolResultBlock>(block)) {
         block_misplaced("tool result", Role::assistant);
@@ -73,15 +77,19 @@ void sort_block(AssistantParts& parts, const ContentBlock& block) {
 
 void write_assistant_content(JsonWriter& json, const AssistantParts& parts) {
     json.key("content");
-    if (parts.parts.empty() && parts.texts.size() == 1) {
-        json.string(parts.texts[0]->text);
-    } else if (!parts.parts.empty() || !parts.texts.empty()) {
+    const auto* const only = parts.content.size() == 1
+                                 ? std::get_if<TextBlock>(parts.content.front())
+                                 : nullptr;
+    if (only != nullptr) {
+        json.string(only->text);
+    } else if (!parts.content.empty()) {
         json.begin_array();
-        for (const TextBlock* text : parts.texts) {
-            write_text_part(json, text->text);
-        }
-        for (const RawJson* part : parts.parts) {
-            json.raw(part->text());
+        for (const ContentBlock* part : parts.content) {
+            if (const auto* text = std::get_if<TextBlock>(part)) {
+                write_text_part(json, text->text);
+            } else {
+                json.raw(std::get<UnknownBlock>(*part).raw.text());
+            }
         }
         json.end_array();
     } else if (!parts.calls.empty() || parts.refused || !parts.fields.empty()) {
@@ -91,21 +99,26 @@ void write_assistant_content(JsonWriter& json, const AssistantParts& parts) {
     }
 }
 
-void write_tool_calls(JsonWriter& json, const std::vector<const ToolCallBlock*>& calls) {
+void write_tool_calls(JsonWriter& json, const AssistantParts& parts) {
+    const std::vector<std::string>& custom_calls = parts.custom_calls;
     json.key("tool_calls");
     json.begin_array();
-    for (const ToolCallBlock* call : calls) {
+    for (const ToolCallBlock* call : parts.calls) {
+        const bool custom = std::find(custom_calls.begin(), custom_calls.end(), call->id) !=
+                            custom_calls.end();
+        const std::string_view kind = custom ? "custom" : "function";
+        const bool none = call->arguments.empty() && !custom;
         json.begin_object();
         json.key("id");
         json.string(call->id);
         json.key("type");
-        json.string("function");
-        json.key("function");
+        json.string(kind);
+        json.key(kind);
         json.begin_object();
         json.key("name");
         json.string(wire_tool_name(call->name, strict_tool_names));
-        json.key("arguments");
-        json.string(call->arguments.empty() ? std::string_view("{}") : call->arguments);
+        json.key(custom ? "input" : "arguments");
+        json.string(none ? std::string_view("{}") : call->arguments);
         json.end_object();
         json.end_object();
     }
@@ -166,6 +179,16 @@ void write_fields(JsonWriter& json, const RawJson& object) {
 
 }  // namespace
 
+UnknownBlock marked_as_custom(const std::string& call_id) {
+    std::string raw;
+    JsonWriter json(raw);
+    json.begin_object();
+    json.key(custom_call_mark);
+    json.string(call_id);
+    json.end_object();
+    return {std::string(openai_chat_name), RawJson::trusted(std::move(raw))};
+}
+
 void append_assistant_message(std::string& out, const Message& message) {
     AssistantParts parts;
     for (const ContentBlock& block : message.content()) {
@@ -181,7 +204,7 @@ void append_assistant_message(std::string& out, const Message& message) {
         json.string(parts.refusal);
     }
     if (!parts.calls.empty()) {
-        write_tool_calls(json, parts.calls);
+        write_tool_calls(json, parts);
     }
     if (!parts.reasoning.empty()) {
         write_reasoning(json, parts.reasoning);

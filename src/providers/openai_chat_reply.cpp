@@ -1,4 +1,3 @@
-#include <llmproc/error.hpp>
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
 #include "providers/openai_chat.hpp"
@@ -24,6 +23,7 @@ struct MessageParts {
     std::vector<ToolCallBlock> calls;
     std::optional<RawJson> annotations;
     std::vector<UnknownBlock> extras;
+    std::vector<UnknownBlock> marks;  ///< Of calls that are no functions'.
 };
 
 UnknownBlock raw_block(std::string_view raw) {
@@ -132,18 +132,23 @@ void read_tool_calls(JsonReader& reader, MessageParts& parts) {
     reader.begin_array();
     while (reader.next_element()) {
         ToolCallBlock call;
+        bool custom = false;
         reader.begin_object();
         std::string_view key;
         while (reader.next_key(key)) {
             if (key == "id") {
                 call.id = read_string_or_empty(reader);
             } else if (key == "function" || key == "custom") {
+                custom = key == "custom";
                 read_function(reader, call);
             } else {
                 reader.skip();
             }
         }
         add_call(parts, std::move(call));
+        if (custom) {
+            parts.marks.push_back(marked_as_custom(parts.calls.back().id));
+        }
     }
 }
 
@@ -212,6 +217,9 @@ Message build_message(MessageParts parts) {
     }
     for (ToolCallBlock& call : parts.calls) {
         blocks.emplace_back(std::move(call));
+    }
+    for (UnknownBlock& mark : parts.marks) {
+        blocks.emplace_back(std::move(mark));
     }
     return {Role::assistant, std::move(blocks)};
 }
@@ -298,14 +306,7 @@ ChatReply read_reply(std::string_view body) {
 }  // namespace
 
 ChatReply decode_chat_reply(const HttpResponse& response) {
-    try {
-        return read_reply(response.body);
-    } catch (const LLMError& error) {
-        if (error.errc() == Errc::invalid_json) {
-            throw malformed("the reply", error.message());
-        }
-        throw;
-    }
+    return read_answer(openai_chat_words, "the reply", [&] { return read_reply(response.body); });
 }
 
 }  // namespace llmproc::providers

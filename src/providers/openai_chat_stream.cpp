@@ -65,14 +65,9 @@ DecodeStatus ChatStreamDecoder::feed(const SseEvent& event, StreamEvents& out) {
     if (data.empty() || (named && data.front() != '{')) {
         return DecodeStatus::unknown;
     }
-    try {
+    return read_answer(openai_chat_words, "an event of the stream", [&] {
         return read_chunk(data, out) ? DecodeStatus::ok : DecodeStatus::unknown;
-    } catch (const LLMError& error) {
-        if (error.errc() == Errc::invalid_json) {
-            throw malformed("an event of the stream", error.message());
-        }
-        throw;
-    }
+    });
 }
 
 /// Whether anything in it was known.
@@ -291,6 +286,7 @@ void ChatStreamDecoder::read_tool_call(JsonReader& reader, ToolCallPiece& piece)
         } else if (key == "id" && reader.peek() == JsonKind::string) {
             piece.id = reader.string_view_or_buffer(id_scratch_);
         } else if ((key == "function" || key == "custom") && reader.peek() == JsonKind::object) {
+            piece.custom = key == "custom";
             read_function(reader, piece);
         } else {
             reader.skip();
@@ -333,6 +329,9 @@ void ChatStreamDecoder::complete(ChatReply& reply) const {
     reply.id = id_;
     reply.model = model_;
     extras_.complete(reply);
+    for (const std::string& id : calls_.custom_ids()) {
+        reply.message.add(marked_as_custom(id));
+    }
 }
 
 }  // namespace

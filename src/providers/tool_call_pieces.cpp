@@ -50,6 +50,7 @@ std::size_t ToolCallPieces::find(const ToolCallPiece& piece) {
 
 void ToolCallPieces::add(const ToolCallPiece& piece, StreamEvents& out) {
     Call& call = calls_[find(piece)];
+    call.custom = call.custom || piece.custom;
     if (!call.begun && !piece.name.empty()) {
         if (call.id.empty()) {
             call.id = piece.id.empty() ? make_tool_call_id() : std::string(piece.id);
@@ -70,6 +71,16 @@ void ToolCallPieces::add(const ToolCallPiece& piece, StreamEvents& out) {
     } else {
         call.held_arguments += piece.arguments;
     }
+}
+
+std::vector<std::string> ToolCallPieces::custom_ids() const {
+    std::vector<std::string> ids;
+    for (const Call& call : calls_) {
+        if (call.custom) {
+            ids.push_back(call.id);
+        }
+    }
+    return ids;
 }
 
 void ToolCallPieces::finish() const {

@@ -19,6 +19,7 @@ struct ToolCallPiece {
     std::string_view id;
     std::string_view name;
     std::string_view arguments;
+    bool custom = false;  ///< It is no function's.
 };
 
 /// Turns pieces into one `tool_call_begin` per call, numbered in that order, and its
@@ -31,12 +32,15 @@ public:
     /// Throws LLMError{malformed_response} if a call never got its name.
     void finish() const;
     bool empty() const noexcept { return calls_.empty(); }
+    /// Ids of the calls that are no functions'.
+    std::vector<std::string> custom_ids() const;
 
 private:
     struct Call {
         std::optional<std::int64_t> index;  ///< The server's number.
         std::string id;
         bool begun = false;
+        bool custom = false;
         std::uint32_t number = 0;    ///< Ours, in the order in which calls begin.
         std::string held_arguments;  ///< Came before the name.
     };

@@ -1,6 +1,7 @@
 #include <llmproc/error.hpp>
 #include <llmproc/json.hpp>
 #include <llmproc/provider.hpp>
+#include "providers/codec_checks.hpp"
 
 #include <gtest/gtest.h>
 
@@ -94,7 +95,7 @@ TEST(OpenAiChatRequestTest, ExtraBodyReplacesAndKeepsExactText) {
     to.api_key = Secret("k");
     const HttpRequest http = encode(request, to);
     EXPECT_NE(http.body.find(R"("temperature":0.10,)"), std::string::npos);
-    EXPECT_NE(http.body.find(R"("n":12345678901234567890123})"), std::string::npos);
+    EXPECT_NE(http.body.find(R"("n":12345678901234567890123,)"), std::string::npos);
     EXPECT_EQ(http.body.find("\"temperature\":1"), std::string::npos);
     EXPECT_EQ(http.headers.get_all("authorization").size(), 1U);
     EXPECT_EQ(http.headers.get("authorization"), "Token t");
@@ -153,6 +154,41 @@ TEST(OpenAiChatRequestTest, AssistantMessages) {
          [{"id":"i","type":"function","function":{"name":"f","arguments":"{}"}}]},
         {"role":"assistant","content":null,"audio":{"id":"au"}},
         {"role":"assistant","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}])"));
+}
+
+TEST(OpenAiChatRequestTest, RawPartsKeepTheirPlaceAmongTheTexts) {
+    const UnknownBlock part("openai_chat", RawJson(R"({"type":"new","n":1})"));
+    const Json list = messages({Message(
+        Role::assistant,
+        std::vector<ContentBlock>{part, TextBlock("a"), part, TextBlock("b")}
+    )});
+    EXPECT_EQ(list.at(0).at("content"), parse_json(R"([{"type":"new","n":1},
+        {"type":"text","text":"a"},{"type":"new","n":1},{"type":"text","text":"b"}])"));
+}
+
+TEST(OpenAiChatRequestTest, CallsOfCustomToolsGoBackAsWhatTheyWere) {
+    const std::string calls =
+        R"("tool_calls":[{"index":0,"id":"A","type":"function","function":{"name":"f","arguments":"{}"}},)"
+        R"({"index":1,"id":"B","type":"custom","custom":{"name":"run_sql","input":"select 1"}}])";
+    HttpResponse whole(200);
+    whole.body = R"({"choices":[{"finish_reason":"tool_calls","message":{"content":null,)" + calls +
+                 "}}]}";
+    const std::string streamed = R"(data: {"choices":[{"index":0,"delta":{)" + calls +
+                                 "},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
+    const Codec& codec = *find_codec("openai_chat");
+    for (const ChatReply& reply :
+         {codec.decode(whole), testing_cassettes::read_stream(codec, streamed)}) {
+        const Json sent = messages(
+            {reply.message,
+             Message(
+                 Role::tool,
+                 std::vector<ContentBlock>{ToolResultBlock("A", "a"), ToolResultBlock("B", "b")}
+             )}
+        );
+        EXPECT_EQ(sent.at(0), parse_json(R"({"role":"assistant","content":null,"tool_calls":[
+            {"id":"A","type":"function","function":{"name":"f","arguments":"{}"}},
+            {"id":"B","type":"custom","custom":{"name":"run_sql","input":"select 1"}}]})"));
+    }
 }
 
 TEST(OpenAiChatRequestTest, DocumentsAndSystemMessages) {
