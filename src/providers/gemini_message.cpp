@@ -15,7 +15,7 @@ namespace llmproc::providers {
 
 namespace {
 
-constexpr unsigned max_depth = 64;  ///< The API's own limit of JSON.
+constexpr unsigned max_json_depth = 64;  ///< The API's own limit of JSON.
 
 [[noreturn]] void cannot_carry(std::string_view what, std::string_view remedy) {
     part_not_supported("Gemini", what, remedy);
@@ -113,7 +113,7 @@ void write_arguments(JsonWriter& json, std::string_view arguments) {
     const std::string_view text = trimmed(arguments);
     if (text.empty()) {
         json.raw("{}");
-    } else if (is_json(text, JsonKind::object, max_depth)) {
+    } else if (is_json(text, JsonKind::object, max_json_depth)) {
         json.raw(text);
     } else {
         json.begin_object();
@@ -203,7 +203,8 @@ private:
 void append_output(std::string& out, const ToolResultBlock& result) {
     const std::string text = result.text();
     const std::string_view value = trimmed(text);
-    if (is_json(value, JsonKind::object, max_depth) || is_json(value, JsonKind::array, max_depth)) {
+    if (is_json(value, JsonKind::object, max_json_depth) ||
+        is_json(value, JsonKind::array, max_json_depth)) {
         out += value;
     } else {
         append_json_string(out, text);

@@ -116,23 +116,23 @@ DecodeStatus ResponsesStreamDecoder::handle(
     std::string_view data,
     StreamEvents& out
 ) {
-    using Kind = ResponsesEvent::Kind;
+    using Event = ResponsesEvent::Kind;
     switch (event.kind) {
-        case Kind::text: add_piece(event, StreamEvent::Type::text, &Said::text, out); break;
-        case Kind::refusal:
+        case Event::text: add_piece(event, StreamEvent::Type::text, &Said::text, out); break;
+        case Event::refusal:
             add_piece(event, StreamEvent::Type::refusal, &Said::refusal, out);
             break;
-        case Kind::summary:
-        case Kind::reasoning: add_thinking(event, out); break;
-        case Kind::arguments: add_arguments(event, out); break;
-        case Kind::item_added: add_item(event, out); break;
-        case Kind::item_done: end_item(event, out); break;
-        case Kind::started: start_response(event); break;
-        case Kind::ended: end_response(event, out); return DecodeStatus::done;
-        case Kind::error: throw_error_event(data);
-        case Kind::extra: out.emplace_back(StreamEvent::Type::other, std::string(data)); break;
-        case Kind::nothing: break;
-        case Kind::unknown: return DecodeStatus::unknown;
+        case Event::summary:
+        case Event::reasoning: add_thinking(event, out); break;
+        case Event::arguments: add_arguments(event, out); break;
+        case Event::item_added: add_item(event, out); break;
+        case Event::item_done: end_item(event, out); break;
+        case Event::started: start_response(event); break;
+        case Event::ended: end_response(event, out); return DecodeStatus::done;
+        case Event::error: throw_error_event(data);
+        case Event::extra: out.emplace_back(StreamEvent::Type::other, std::string(data)); break;
+        case Event::nothing: break;
+        case Event::unknown: return DecodeStatus::unknown;
     }
     return DecodeStatus::ok;
 }
