@@ -269,15 +269,17 @@ protected:
         const Answer& answer = GetParam();
         const bool asks = method.sends && answer.kind != Answer::Kind::closed &&
                           answer.kind != Answer::Kind::stop_before;
+        // The program's limit is for the method under test alone.
+        const RunOptions patient = RunOptions().timeout(watchdog);
         Observed observed;
-        subject->run("before", std::nullopt);
+        subject->run("before", patient);
         if (asks) {
             server_.push(method.streams ? answer.streamed : answer.whole);
         }
         observed.outcome = outcome_of(method, *subject);
         observed.history = to_json(subject->messages());
         try {
-            observed.after = describe(subject->run("after", std::nullopt));
+            observed.after = describe(subject->run("after", patient));
         } catch (...) {
             observed.after = describe(std::current_exception());
         }

@@ -31,7 +31,7 @@ using testing::watchdog;
 class ProcessThreadsTest : public testing::ProcessFixture {};
 
 constexpr int callers = 64;
-constexpr int calls_each = testing::sanitized ? 20 : 200;
+constexpr int calls_each = testing::sanitized ? 20 : 50;
 
 /// One thread's calls; how many got their own answer.
 int call_often(SyncLLMProcess& process, int number) {

@@ -2,12 +2,10 @@
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 #include "support/resources.hpp"
+#include "support/scarcity.hpp"
 #include "support/test_program.hpp"
 
 #include <gtest/gtest.h>
-
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <iostream>
@@ -161,16 +159,6 @@ TEST(LifecycleDeathTest, AProgramMayEndWithProcessesOfStaticStorage) {
     EXPECT_EXIT(end_with_open_processes(), ::testing::ExitedWithCode(EXIT_SUCCESS), "");
 }
 
-void limit_descriptors(std::size_t more) {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = Resources::now().descriptors + more;
-    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        std::cerr << "setrlimit failed\n";
-        std::exit(EXIT_FAILURE);
-    }
-}
-
 int failures = 0;
 
 void require(bool holds, const std::string& what) {
@@ -199,29 +187,9 @@ std::vector<SyncLLMProcess> fill(const LLMProgram& program) {
     return processes;
 }
 
-/// Takes every descriptor that is left.
-class AllDescriptors {
-public:
-    AllDescriptors() {
-        for (int taken = ::dup(STDERR_FILENO); taken >= 0; taken = ::dup(STDERR_FILENO)) {
-            taken_.push_back(taken);
-        }
-    }
-    AllDescriptors(const AllDescriptors&) = delete;
-    AllDescriptors& operator=(const AllDescriptors&) = delete;
-    ~AllDescriptors() {
-        for (const int taken : taken_) {
-            ::close(taken);
-        }
-    }
-
-private:
-    std::vector<int> taken_;
-};
-
 /// `process` needs its first connection, and cannot have it.
 void require_limit_reached(SyncLLMProcess& process) {
-    const AllDescriptors none_left;
+    const testing::FewDescriptors none_left(0);
     try {
         process.run("no descriptor left");
         require(false, "a run without descriptors fails");
@@ -241,7 +209,7 @@ void require_limit_reached(SyncLLMProcess& process) {
         connected.run("before");
         const Resources before = Resources::now();
         for (std::size_t room = 8; room < 40; ++room) {
-            limit_descriptors(room);
+            testing::limit_descriptors(room);
             std::vector<SyncLLMProcess> processes = fill(program);
             require(!processes.empty(), "some processes start");
             require(

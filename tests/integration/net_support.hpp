@@ -12,6 +12,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/strand.hpp>
 #include <gtest/gtest.h>
 
@@ -29,6 +30,19 @@ using namespace std::chrono_literals;
 using llmproc::testing::Reply;
 using llmproc::testing::ScriptedServer;
 using llmproc::testing::ServerOptions;
+
+/// Whether this machine has the address; some have no IPv6 on loopback.
+inline bool can_listen(const std::string& host) {
+    asio::io_context io;
+    const asio::ip::tcp::endpoint place(asio::ip::make_address(host), 0);
+    boost::system::error_code refused;
+    asio::ip::tcp::acceptor probe(io);
+    probe.open(place.protocol(), refused);
+    if (!refused) {
+        probe.bind(place, refused);
+    }
+    return !refused;
+}
 
 /// What became of one exchange; shared with the coroutine, which may be destroyed unfinished.
 struct Exchange {

@@ -5,6 +5,7 @@
 #include <llmproc/testing/scripted_server.hpp>
 #include "providers/cassette.hpp"
 #include "support/recording_observer.hpp"
+#include "support/stage_of_timeout.hpp"
 #include "support/test_program.hpp"
 
 #include <gtest/gtest.h>
@@ -25,6 +26,7 @@ using testing::RecordedRequest;
 using testing::RecordingObserver;
 using testing::Reply;
 using testing::ScriptedServer;
+using testing::stage_of_the_timeout;
 using testing::watchdog;
 using testing_cassettes::read_cassette;
 using Names = std::vector<std::string>;
@@ -243,12 +245,10 @@ TEST_F(ProviderOperationsTest, EachRequestIsRetriedAndOneFailureIsTheCalls) {
 TEST_F(ProviderOperationsTest, LimitsAndStopsEndTheCall) {
     server.default_reply(Reply().hold());
     SyncLLMProcess process = program("openai_compatible").start_sync();
-    try {
-        process.embed({"a"}, RunOptions().timeout(milliseconds(200)));
-        ADD_FAILURE();
-    } catch (const Timeout& timeout) {
-        EXPECT_EQ(timeout.stage(), Stage::first_byte);
-    }
+    const Stage stage = stage_of_the_timeout(Stage::first_byte, [&](milliseconds limit) {
+        process.embed({"a"}, RunOptions().timeout(limit));
+    });
+    EXPECT_EQ(stage, Stage::first_byte);
     EXPECT_THROW(process.list_models(RunOptions().timeout(milliseconds(0))), Timeout);
     const std::size_t seen = server.stats().requests;
     std::stop_source stop;

@@ -3,6 +3,7 @@
 #include <llmproc/testing/scripted_server.hpp>
 #include "support/parity_support.hpp"
 #include "support/recording_observer.hpp"
+#include "support/stage_of_timeout.hpp"
 #include "support/test_program.hpp"
 
 #include <gtest/gtest.h>
@@ -26,6 +27,7 @@ using testing::prompt_retry;
 using testing::RecordingObserver;
 using testing::Reply;
 using testing::ScriptedServer;
+using testing::stage_of_the_timeout;
 using testing::Subject;
 using testing::watchdog;
 
@@ -54,23 +56,6 @@ protected:
         }
         ADD_FAILURE() << "nothing was thrown";
         return std::nullopt;
-    }
-
-    /// Where the limit ends `run(limit)`. On a slow machine a short one may end it before `wanted`,
-    /// so longer ones are tried then.
-    template <typename Run>
-    Stage stage_of_the_timeout(Stage wanted, Run run) {
-        Stage stage = Stage::none;
-        for (milliseconds limit(400); stage != wanted && limit < watchdog; limit *= 4) {
-            try {
-                run(limit);
-                ADD_FAILURE() << "no timeout";
-            } catch (const Timeout& timeout) {
-                EXPECT_EQ(timeout.limit(), limit);
-                stage = timeout.stage();
-            }
-        }
-        return stage;
     }
 
     ScriptedServer server;

@@ -28,6 +28,17 @@ std::size_t descriptors_but_pipes() {
     return count;
 }
 
+template <typename Enough>
+Resources wait_until(Enough enough, std::chrono::milliseconds limit) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    Resources held = Resources::now();
+    while (!enough(held) && std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        held = Resources::now();
+    }
+    return held;
+}
+
 }  // namespace
 
 Resources Resources::now() {
@@ -39,13 +50,14 @@ Resources Resources::now() {
 }
 
 Resources settled(const Resources& expected, std::chrono::milliseconds limit) {
-    const auto end = std::chrono::steady_clock::now() + limit;
-    Resources held = Resources::now();
-    while (held != expected && std::chrono::steady_clock::now() < end) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        held = Resources::now();
-    }
-    return held;
+    return wait_until([&](const Resources& held) { return held == expected; }, limit);
+}
+
+Resources at_most(const Resources& allowed, std::chrono::milliseconds limit) {
+    const auto enough = [&](const Resources& held) {
+        return held.threads <= allowed.threads && held.descriptors <= allowed.descriptors;
+    };
+    return wait_until(enough, limit);
 }
 
 std::size_t threads_named(const std::string& prefix) {

@@ -26,6 +26,9 @@ struct Resources {
 /// /proc for a moment, so one look is not enough.
 Resources settled(const Resources& expected, std::chrono::milliseconds limit);
 
+/// The resources once there are no more than `allowed`, or when the time is over.
+Resources at_most(const Resources& allowed, std::chrono::milliseconds limit);
+
 /// Threads of this process whose names begin so, as /proc has them.
 std::size_t threads_named(const std::string& prefix);
 

@@ -10,7 +10,9 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <fstream>
 #include <latch>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -53,21 +55,32 @@ bool forked_in_order() {
     }
 }
 
+/// Whether a thread of this program is blocked, as /proc has it.
+bool is_blocked(pid_t thread) {
+    std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+    std::string text;
+    std::getline(file, text);
+    const std::size_t name_end = text.rfind(')');
+    return name_end != std::string::npos && text.compare(name_end, 3, ") S") == 0;
+}
+
 TEST(ForkHoldTest, AForkWaitsForWhatAnotherThreadDoes) {
     SKIP_WITHOUT_FORK();
+    std::atomic<bool> forks{false};
     std::atomic<bool> over{false};
     std::latch inside(1);
-    std::thread worker([&] {
+    std::thread worker([&, forking = ::gettid()] {
         const ForkHold outer;
         const ForkHold inner;
         inside.count_down();
-        // Long enough that a fork which does not wait comes first.
-        for (int i = 0; i < 200; ++i) {
+        // A fork that does not wait has its child by then, for which the other thread waits.
+        while (!forks || !is_blocked(forking)) {
             std::this_thread::yield();
         }
         over = true;
     });
     inside.wait();
+    forks = true;
     const int code = in_child([&over] { return over && forked_in_order() ? 0 : 1; });
     worker.join();
     EXPECT_EQ(code, 0);
