@@ -1,10 +1,10 @@
 // Runs an example as a test:
-//   run_example <example> <its program file> [<line>... | --with <argument>...]
+//   run_example <example> <its program file> [<line>... | --with <name> <provider>]
 // Starts the scripted server and gives the example a copy of its program file in which only the
 // address, the CA file and the key differ. The example must succeed and show an answer.
 // With lines it is started with --until-signal and gets a SIGINT once it has printed the first one;
 // it must print the others in their order and end with status 130. What follows --with it gets as
-// further arguments.
+// further arguments, and it must say that this model of this provider answered.
 
 #include <llmproc/testing/any_provider.hpp>
 #include <llmproc/testing/scripted_server.hpp>
@@ -173,7 +173,11 @@ int test(const std::string& example, const std::string& file, const Wanted& want
     if (!end.empty()) {
         return status == 128 + SIGINT && in_order(output, end) ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    const bool answered = output.find("You said: ") != std::string::npos;
+    std::vector<std::string> who;
+    if (const auto& with = wanted.arguments; !with.empty()) {
+        who.push_back("answered by:  " + with.at(1) + ", " + with.at(0));
+    }
+    const bool answered = output.find("You said: ") != std::string::npos && in_order(output, who);
     return status == 0 && stats.requests > 0 && answered ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -182,7 +186,7 @@ int test(const std::string& example, const std::string& file, const Wanted& want
 int main(int argc, char** argv) {
     if (argc < 3) {
         std::cerr << "usage: run_example <example> <its program file> "
-                     "[<line>...|--with <argument>...]\n";
+                     "[<line>...|--with <name> <provider>]\n";
         return EXIT_FAILURE;
     }
     try {

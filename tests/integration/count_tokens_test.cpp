@@ -81,7 +81,9 @@ protected:
             std::string("[model]\nname = \"") + protocol().model + "\"\nprovider = \"" +
                 protocol().provider + "\"\napi_key_env = \"\"\nbase_url = \"" + server.url() +
                 protocol().path + "\"\n[prompt]\nsystem = \"The system prompt.\"\n[retry]\n" +
-                testing::prompt_retry + "[connection]\nca_file = \"" + server.ca_file() + "\"\n",
+                testing::prompt_retry +
+                "[tools]\nhosted = [\"code_execution\"]\n[connection]\nca_file = \"" +
+                server.ca_file() + "\"\n",
             "test.toml"
         );
         subject = std::string(std::get<1>(GetParam())) == "sync" ? testing::sync_subject(program)
@@ -124,6 +126,18 @@ TEST_P(CountTokensTest, TheProviderCountsSystemPromptAndHistory) {
         EXPECT_NE(requests[1].body.find(part), std::string::npos) << part;
     }
     EXPECT_FALSE(parse_json(requests[1].body).contains("max_tokens"));
+}
+
+TEST_P(CountTokensTest, TheProviderCountsTheTools) {
+    server.push(counted());
+    subject->count_tokens(std::nullopt);
+    const auto requests = server.requests();
+    ASSERT_EQ(requests.size(), 2U);
+    const Json run = parse_json(requests[0].body);
+    const Json count = parse_json(requests[1].body);
+    const bool wrapped = count.contains("generateContentRequest");
+    EXPECT_EQ(run.at("tools").size(), 1U);
+    EXPECT_EQ((wrapped ? count.at("generateContentRequest") : count).at("tools"), run.at("tools"));
 }
 
 TEST_P(CountTokensTest, AServerThatCannotCountIsAskedOnce) {

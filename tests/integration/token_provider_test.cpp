@@ -2,8 +2,10 @@
 #include <llmproc/json.hpp>
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
+#include <llmproc/testing/openai_responses.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 #include "event_loop/system_support.hpp"
+#include "support/log_lines.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <exception>
 #include <future>
 #include <memory>
 #include <stdexcept>
@@ -41,20 +44,49 @@ Reply refused(const std::string& quoted) {
     return Reply::json(R"({"error":{"message":"bad token )" + quoted + R"("}})").with_status(401);
 }
 
+/// Every endpoint of Responses.
+Reply endpoint(const RecordedRequest& request) {
+    const std::string path = request.target.substr(0, request.target.find('?'));
+    if (path.ends_with("/embeddings")) {
+        return Reply::json(R"({"data":[{"embedding":[1]}]})");
+    }
+    if (path.ends_with("/models")) {
+        return Reply::json(R"({"data":[{"id":"a-model"}]})");
+    }
+    if (path.ends_with("/input_tokens")) {
+        return Reply::json(R"({"object":"response.input_tokens","input_tokens":7})");
+    }
+    return openai_responses_echo(request);
+}
+
 TEST(TokenProviderTest, EveryKindOfCallCarriesTheTokenAndNoKey) {
-    ScriptedServer server;
-    server.push(openai_chat_reply("one"));
-    server.push(openai_chat_stream({"two"}));
-    const auto counter = std::make_shared<Counter>();
-    SyncLLMProcess process =
-        program_for(server).with_token_provider([counter] { return counter->next(); }).start_sync();
-    EXPECT_EQ(process.run("a").text(), "one");
-    EXPECT_EQ(process.stream("b").result().text(), "two");
-    const auto requests = server.requests();
-    ASSERT_EQ(requests.size(), 2U);
-    EXPECT_EQ(bearer(requests[0]), "Bearer t1");
-    EXPECT_EQ(bearer(requests[1]), "Bearer t1");
-    EXPECT_EQ(counter->asked, 1);
+    for (const std::string provider : {"openai_responses", "azure_openai_responses"}) {
+        SCOPED_TRACE(provider);
+        ScriptedServer server;
+        server.handle(endpoint);
+        const LLMProgram program = LLMProgram::from_toml_string(
+            "[model]\nname = \"m\"\nembedding_model = \"e\"\nprovider = \"" + provider +
+            "\"\nbase_url = \"" + server.url() + "/openai/v1\"\n[connection]\nca_file = \"" +
+            server.ca_file() + "\"\n"
+        );
+        const auto counter = std::make_shared<Counter>();
+        SyncLLMProcess process = program.with_token_provider([counter] { return counter->next(); }
+        ).start_sync();
+        EXPECT_EQ(process.run("a").text(), "You said: a");
+        EXPECT_EQ(process.stream("b").result().text(), "You said: b");
+        EXPECT_EQ(process.complete(ChatRequest("c")).text(), "You said: c");
+        EXPECT_EQ(process.count_tokens().input_tokens, 7);
+        EXPECT_EQ(process.embed({"d"}).vectors.size(), 1U);
+        EXPECT_EQ(process.list_models().size(), 1U);
+        const auto requests = server.requests();
+        ASSERT_EQ(requests.size(), 6U);
+        for (const RecordedRequest& request : requests) {
+            EXPECT_EQ(bearer(request), "Bearer t1") << request.target;
+            EXPECT_FALSE(request.has_header("api-key")) << request.target;
+            EXPECT_EQ(request.target.find("key="), std::string::npos) << request.target;
+        }
+        EXPECT_EQ(counter->asked, 1);
+    }
 }
 
 TEST(TokenProviderTest, ALargeRequestIsSentWholeAgainAfterARefusal) {
@@ -262,6 +294,67 @@ TEST(TokenProviderTest, AChildOfForkFetchesItsOwnWhileTheParentsFetchHangs) {
     EXPECT_EQ(code, 0);
     gate.set_value();
     EXPECT_EQ(answer.get(), "Bearer parent");
+}
+
+asio::awaitable<void> fail(std::exception_ptr error) {
+    std::rethrow_exception(error);
+    co_return;
+}
+
+/// A run, a stream, and a run that is refused with a text that quotes `secret`; the log has all that
+/// the library says about them, and the failure once more as one of background work.
+void expect_no_line_with(const std::string& secret, const LLMProgram& program) {
+    const LogLines log;
+    SyncLLMProcess process = program.start_sync();
+    EXPECT_EQ(process.run("whole").text(), "one");
+    EXPECT_EQ(process.stream("streamed").result().text(), "two");
+    std::exception_ptr failure;
+    try {
+        process.run("refused");
+    } catch (const LLMError&) {
+        failure = std::current_exception();
+    }
+    ASSERT_TRUE(failure);
+    process.spawn(fail(failure));
+    process.run("whole");
+    process.close();
+    EXPECT_EQ(log.count(LogLevel::error, "background work: "), 1U);
+    EXPECT_EQ(log.count(LogLevel::error, "bad token [redacted]"), 1U);
+    for (const LogLevel level :
+         {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error}) {
+        EXPECT_EQ(log.count(level, secret), 0U) << to_string(level);
+    }
+}
+
+TEST(LogSecretsTest, Trap21_NoLineHasAKeyOrAToken) {
+    const std::string secret = "sk-not-for-anybody";
+    ScriptedServer server;
+    server.handle([&secret](const RecordedRequest& request) {
+        if (request.body.find("refused") != std::string::npos) {
+            return refused(secret);
+        }
+        const bool streamed = request.body.find("\"stream\":true") != std::string::npos;
+        return streamed ? openai_chat_stream({"two"}) : openai_chat_reply("one");
+    });
+    const std::string text =
+        "[model]\nname = \"m\"\nprovider = \"openai_compatible\"\nbase_url = \"" +
+        server.base_url() + "\"\n";
+    const std::string connection = "[connection]\nca_file = \"" + server.ca_file() + "\"\n";
+    expect_no_line_with(
+        secret,
+        LLMProgram::from_toml_string(
+            text + "api_key = \"" + secret + "\"\nallow_inline_key = true\n" + connection
+        )
+    );
+    expect_no_line_with(
+        secret,
+        LLMProgram::from_toml_string(text + connection).with_token_provider([&secret] {
+            return AccessToken(Secret(secret));
+        })
+    );
+    for (const RecordedRequest& request : server.requests()) {
+        EXPECT_EQ(bearer(request), "Bearer " + secret);
+    }
 }
 
 TEST(TokenProviderTest, AnEmptyFunctionIsRefused) {

@@ -78,8 +78,14 @@ Json goes_back(const Json& completion) {
     if (message.contains("refusal") && message.at("refusal").is_string()) {
         sent["refusal"] = message.at("refusal");
     }
+    if (message.contains("reasoning_details")) {
+        sent["reasoning_details"] = message.at("reasoning_details");
+    }
     if (message.contains("tool_calls")) {
         sent["tool_calls"] = message.at("tool_calls");
+        for (Json& call : sent["tool_calls"]) {
+            call.erase("index");
+        }
     }
     return sent;
 }
@@ -140,6 +146,7 @@ ProtocolCase openai_chat_case() {
     protocol.replies = {
         "openai-chat-response",
         "openai-chat-response-tools",
+        "openai-chat-response-reasoning",
         "openai-chat-response-refusal",
         "openai-chat-response-logprobs"};
     protocol.meaning = meaning;
