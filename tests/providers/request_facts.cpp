@@ -1,6 +1,7 @@
 #include "providers/request_facts.hpp"
 
 #include <ostream>
+#include <stdexcept>
 #include <variant>
 
 namespace llmproc::testing_cassettes {
@@ -36,6 +37,12 @@ private:
             facts_.push_back(told(who, *image));
         } else if (const auto* document = std::get_if<DocumentBlock>(&block)) {
             facts_.push_back(told(who, *document));
+        } else if (const auto* audio = std::get_if<AudioBlock>(&block)) {
+            facts_.push_back(fact({who, "sound", source_of(audio->source)}));
+        } else if (std::holds_alternative<CachePointBlock>(block)) {
+            if (dialect_.cache_points) {
+                facts_.push_back("cache point");
+            }
         } else if (const auto* thinking = std::get_if<ThinkingBlock>(&block)) {
             const bool has_signature = !thinking->signature.empty();
             if (has_signature ? dialect_.signed_thinking : dialect_.plain_thinking) {
@@ -60,8 +67,12 @@ private:
     }
 
     static std::string source_of(const MediaSource& source) {
-        return source.kind == MediaSource::Kind::url ? "url " + source.data
-                                                     : source.media_type + " " + source.data;
+        switch (source.kind) {
+            case MediaSource::Kind::url: return "url " + source.data;
+            case MediaSource::Kind::file_id: return "id " + source.data;
+            case MediaSource::Kind::base64: break;
+        }
+        return source.media_type + " " + source.data;
     }
 
     std::string told(const std::string& who, const ImageBlock& image) const {
@@ -111,6 +122,19 @@ private:
     Facts later_;
 };
 
+std::string strictness(const ToolSpec& tool, const Dialect& dialect) {
+    if (!dialect.strict || (!tool.strict && !dialect.always_strict)) {
+        return {};
+    }
+    return strict_word(tool.strict.value_or(false));
+}
+
+/// Where no tool may be called, nobody asks how.
+bool calls_nothing(const ChatRequest& request, const Dialect& dialect) {
+    return dialect.calls_in_choice && request.tool_choice &&
+           request.tool_choice->mode == ToolChoice::Mode::none;
+}
+
 std::string mode_word(ToolChoice::Mode mode) {
     switch (mode) {
         case ToolChoice::Mode::automatic: return "auto";
@@ -123,12 +147,38 @@ std::string mode_word(ToolChoice::Mode mode) {
 
 }  // namespace
 
+std::string strict_word(bool strict) {
+    return strict ? "strict" : "not strict";
+}
+
+std::string parallel_fact(bool parallel) {
+    return fact({"calls", parallel ? "in parallel" : "one by one"});
+}
+
 std::string fact(std::initializer_list<std::string> words) {
     std::string line;
     for (const std::string& word : words) {
         line += (line.empty() ? "" : " | ") + word;
     }
     return line;
+}
+
+std::string text_at(const Json& object, const char* key) {
+    return object.at(key).get<std::string>();
+}
+
+[[noreturn]] void unexpected(const Json& value) {
+    throw std::runtime_error("the provider knows no such thing: " + value.dump());
+}
+
+void add_limits(Facts& facts, const Json& settings, const char* limit) {
+    if (settings.contains(limit)) {
+        facts.push_back(fact({"max_tokens", settings.at(limit).dump()}));
+    }
+    if (settings.contains("temperature")) {
+        facts.push_back(fact({"temperature", Json(settings.at("temperature").get<double>()).dump()})
+        );
+    }
 }
 
 Facts facts_of(const ChatRequest& request, const Dialect& dialect) {
@@ -142,14 +192,18 @@ Facts facts_of(const ChatRequest& request, const Dialect& dialect) {
     teller.tell_later();
     Facts& facts = teller.facts();
     for (const ToolSpec& tool : request.tools) {
+        const std::string schema = parse_json(tool.parameters.text()).dump();
         facts.push_back(
-            fact({"tool", tool.name, tool.description, parse_json(tool.parameters.text()).dump()})
+            fact({"tool", tool.name, tool.description, strictness(tool, dialect), schema})
         );
     }
-    if (request.tool_choice) {
-        facts.push_back(
-            fact({"choice", mode_word(request.tool_choice->mode), request.tool_choice->name})
-        );
+    const bool implied = dialect.calls_in_choice && request.parallel_tool_calls.has_value();
+    if (request.tool_choice || implied) {
+        const ToolChoice choice = request.tool_choice.value_or(ToolChoice());
+        facts.push_back(fact({"choice", mode_word(choice.mode), choice.name}));
+    }
+    if (request.parallel_tool_calls && !calls_nothing(request, dialect)) {
+        facts.push_back(parallel_fact(*request.parallel_tool_calls));
     }
     if (request.params.max_tokens) {
         facts.push_back(fact({"max_tokens", std::to_string(*request.params.max_tokens)}));
@@ -175,11 +229,18 @@ const std::vector<Dialect>& dialects() {
         chat.media_in_results = false;
         chat.image_detail = true;
         chat.document_urls = false;
+        chat.document_ids = true;
+        chat.sound = true;
+        chat.strict = true;
         chat.arguments_are_text = true;
         chat.read = read_openai_chat;
         Dialect responses;
         responses.codec = "openai_responses";
         responses.image_detail = true;
+        responses.document_ids = true;
+        responses.image_ids = true;
+        responses.strict = true;
+        responses.always_strict = true;
         responses.arguments_are_text = true;
         responses.read = read_openai_responses;
         Dialect anthropic;
@@ -188,12 +249,18 @@ const std::vector<Dialect>& dialects() {
         anthropic.redacted_thinking = true;
         anthropic.error_flag = true;
         anthropic.sampling = false;
+        anthropic.document_ids = true;
+        anthropic.image_ids = true;
+        anthropic.cache_points = true;
+        anthropic.strict = true;
+        anthropic.calls_in_choice = true;
         anthropic.read = read_anthropic;
         Dialect gemini;
         gemini.codec = "gemini";
         gemini.plain_thinking = true;
         gemini.error_flag = true;
         gemini.document_names = false;
+        gemini.sound = true;
         gemini.read = read_gemini;
         return std::vector<Dialect>{chat, responses, anthropic, gemini};
     }();

@@ -26,6 +26,13 @@ struct Dialect {
     bool image_detail = false;
     bool document_names = true;
     bool document_urls = true;
+    bool document_ids = false;  ///< Files of the provider's own.
+    bool image_ids = false;
+    bool sound = false;
+    bool cache_points = false;
+    bool strict = false;           ///< Tools may be strict, and their calls one by one.
+    bool always_strict = false;    ///< Says also that a tool is not strict.
+    bool calls_in_choice = false;  ///< One by one is a part of the choice of tools.
     bool sampling = true;
     bool arguments_are_text = false;
     Facts (*read)(const Json& body) = nullptr;
@@ -39,6 +46,12 @@ const std::vector<Dialect>& dialects();
 Facts facts_of(const ChatRequest& request, const Dialect& dialect);
 
 std::string fact(std::initializer_list<std::string> words);
+std::string strict_word(bool strict);
+std::string parallel_fact(bool parallel);
+/// The string of that name; throws without one.
+std::string text_at(const Json& object, const char* key);
+[[noreturn]] void unexpected(const Json& value);
+void add_limits(Facts& facts, const Json& settings, const char* limit);
 
 Facts read_openai_chat(const Json& body);
 Facts read_openai_responses(const Json& body);

@@ -93,13 +93,17 @@ private:
 
     ImageBlock image() {
         const std::array<std::string, 3> details{"", "low", "high"};
+        const bool stored = dialect_.image_ids && chance(3);
         return ImageBlock(
-            source("image/png", "images.example.com"),
+            stored ? MediaSource::file_id(id()) : source("image/png", "images.example.com"),
             details[below(details.size())]
         );
     }
 
     DocumentBlock document() {
+        if (dialect_.document_ids && chance(3)) {
+            return DocumentBlock(MediaSource::file_id(id()));
+        }
         MediaSource from = dialect_.document_urls ? source("application/pdf", "docs.example.com")
                                                   : MediaSource::bytes(text(), "application/pdf");
         return DocumentBlock(std::move(from), "name " + text());
@@ -109,6 +113,13 @@ private:
         Message message(Role::user, text());
         while (chance(3)) {
             message.add(chance(2) ? ContentBlock(image()) : ContentBlock(document()));
+        }
+        if (dialect_.sound && chance(4)) {
+            message.add(AudioBlock(MediaSource::bytes(text(), chance(2) ? "audio/wav" : "audio/mp3")
+            ));
+        }
+        if (chance(6)) {  // most protocols have nothing to say for it
+            message.add(CachePointBlock());
         }
         if (chance(3)) {
             message.add(TextBlock(text()));
@@ -181,6 +192,12 @@ private:
     void add_tools(ChatRequest& request) {
         for (std::size_t i = below(4); i > 0; --i) {
             request.tools.emplace_back("tool_" + std::to_string(i), text(), RawJson(schema()));
+            if (chance(3)) {
+                request.tools.back().strict = chance(2);
+            }
+        }
+        if (dialect_.strict && !request.tools.empty() && chance(3)) {
+            request.parallel_tool_calls = chance(2);
         }
         if (request.tools.empty() || chance(2)) {
             return;

@@ -7,10 +7,6 @@ namespace llmproc::testing_cassettes {
 
 namespace {
 
-std::string text_at(const Json& object, const char* key) {
-    return object.at(key).get<std::string>();
-}
-
 /// "data:TYPE;base64,DATA" or an address.
 std::string address(const std::string& url) {
     if (url.rfind("data:", 0) != 0) {
@@ -20,17 +16,13 @@ std::string address(const std::string& url) {
     return url.substr(5, end - 5) + " " + url.substr(end + 8);
 }
 
-[[noreturn]] void unexpected(const Json& value) {
-    throw std::runtime_error("the provider knows no such thing: " + value.dump());
+std::string strictness(const Json& tool) {
+    return tool.contains("strict") ? strict_word(tool.at("strict").get<bool>()) : "";
 }
 
-void add_limits(Facts& facts, const Json& settings, const char* limit) {
-    if (settings.contains(limit)) {
-        facts.push_back(fact({"max_tokens", settings.at(limit).dump()}));
-    }
-    if (settings.contains("temperature")) {
-        facts.push_back(fact({"temperature", Json(settings.at("temperature").get<double>()).dump()})
-        );
+void add_parallel(Facts& facts, const Json& body) {
+    if (body.contains("parallel_tool_calls")) {
+        facts.push_back(parallel_fact(body.at("parallel_tool_calls").get<bool>()));
     }
 }
 
@@ -64,8 +56,17 @@ void add_chat_part(Facts& facts, const std::string& who, const Json& part) {
         );
     } else if (type == "file" && who == "user") {
         const Json& file = part.at("file");
+        if (file.contains("file_id")) {
+            facts.push_back(fact({who, "document", "id " + text_at(file, "file_id"), ""}));
+            return;
+        }
         facts.push_back(
             fact({who, "document", address(text_at(file, "file_data")), text_at(file, "filename")})
+        );
+    } else if (type == "input_audio" && who == "user") {
+        const Json& audio = part.at("input_audio");
+        facts.push_back(
+            fact({who, "sound", "audio/" + text_at(audio, "format") + " " + text_at(audio, "data")})
         );
     } else {
         unexpected(part);
@@ -93,6 +94,11 @@ void add_responses_content(Facts& facts, const std::string& who, const Json& con
         const std::string type = text_at(part, "type");
         if (type == (who == "assistant" ? "output_text" : "input_text")) {
             facts.push_back(fact({who, "text", text_at(part, "text")}));
+        } else if (type == "input_image" && part.contains("file_id")) {
+            const std::string id = "id " + text_at(part, "file_id");
+            facts.push_back(fact({who, "image", id, part.value("detail", "")}));
+        } else if (type == "input_file" && part.contains("file_id")) {
+            facts.push_back(fact({who, "document", "id " + text_at(part, "file_id"), ""}));
         } else if (type == "input_image") {
             facts.push_back(
                 fact({who, "image", address(text_at(part, "image_url")), part.value("detail", "")})
@@ -136,6 +142,9 @@ std::string anthropic_source(const Json& source) {
     if (type == "base64") {
         return text_at(source, "media_type") + " " + text_at(source, "data");
     }
+    if (type == "file") {
+        return "id " + text_at(source, "file_id");
+    }
     return type == "url" ? "url " + text_at(source, "url") : source.dump();
 }
 
@@ -170,6 +179,9 @@ void add_anthropic_block(Facts& facts, const std::string& who, const Json& block
     } else {
         unexpected(block);
     }
+    if (block.contains("cache_control")) {
+        facts.push_back("cache point");
+    }
 }
 
 void add_anthropic_content(Facts& facts, const std::string& who, const Json& content) {
@@ -198,57 +210,6 @@ void check_anthropic_results(const Json& messages) {
                 throw std::runtime_error("a call without its result in the next message");
             }
         }
-    }
-}
-
-// --- Gemini --------------------------------------------------------------------------------------
-
-std::string gemini_media(const Json& part) {
-    if (part.contains("inlineData")) {
-        const Json& data = part.at("inlineData");
-        return text_at(data, "mimeType") + " " + text_at(data, "data");
-    }
-    return "url " + text_at(part.at("fileData"), "fileUri");
-}
-
-/// Gemini has one shape for all media.
-std::string gemini_kind(const std::string& source) {
-    return source.find("docs.") == 12 || source.rfind("application/", 0) == 0 ? "document"
-                                                                              : "image";
-}
-
-void add_gemini_result(Facts& facts, const Json& result) {
-    const Json& response = result.at("response");
-    const bool failed = response.contains("error");
-    const Json& said = response.at(failed ? "error" : "output");
-    facts.push_back(fact({"result", text_at(result, "id"), failed ? "failed" : ""}));
-    facts.push_back(
-        fact({"result", "text", said.is_string() ? said.get<std::string>() : said.dump()})
-    );
-    for (const Json& part : result.value("parts", Json::array())) {
-        facts.push_back(fact({"result", "image", gemini_media(part), ""}));
-    }
-}
-
-void add_gemini_part(Facts& facts, const std::string& who, const Json& part) {
-    if (part.contains("text")) {
-        const std::string text = text_at(part, "text");
-        facts.push_back(
-            part.value("thought", false) ? fact({who, "thinking", text, ""})
-                                         : fact({who, "text", text})
-        );
-    } else if (part.contains("functionCall") && who == "assistant") {
-        const Json& call = part.at("functionCall");
-        facts.push_back(
-            fact({who, "call", text_at(call, "id"), text_at(call, "name"), call.at("args").dump()})
-        );
-    } else if (part.contains("functionResponse") && who == "user") {
-        add_gemini_result(facts, part.at("functionResponse"));
-    } else if (part.contains("inlineData") || part.contains("fileData")) {
-        const std::string source = gemini_media(part);
-        facts.push_back(fact({who, gemini_kind(source), source, ""}));
-    } else {
-        unexpected(part);
     }
 }
 
@@ -283,10 +244,12 @@ Facts read_openai_chat(const Json& body) {
             {"tool",
              text_at(function, "name"),
              function.value("description", ""),
+             strictness(function),
              function.at("parameters").dump()}
         ));
     }
     add_openai_choice(facts, body, "function");
+    add_parallel(facts, body);
     add_limits(facts, body, "max_tokens");
     if (body.contains("response_format")) {
         facts.push_back(
@@ -309,10 +272,12 @@ Facts read_openai_responses(const Json& body) {
             {"tool",
              text_at(tool, "name"),
              tool.value("description", ""),
+             strictness(tool),
              tool.at("parameters").dump()}
         ));
     }
     add_openai_choice(facts, body, nullptr);
+    add_parallel(facts, body);
     add_limits(facts, body, "max_output_tokens");
     if (body.contains("text")) {
         facts.push_back(fact({"schema", body.at("text").at("format").at("schema").dump()}));
@@ -334,6 +299,7 @@ Facts read_anthropic(const Json& body) {
             {"tool",
              text_at(tool, "name"),
              tool.value("description", ""),
+             strictness(tool),
              tool.at("input_schema").dump()}
         ));
     }
@@ -342,57 +308,14 @@ Facts read_anthropic(const Json& body) {
         const std::string type = text_at(choice, "type");
         facts.push_back(fact({"choice", type == "any" ? "required" : type, choice.value("name", "")}
         ));
+        if (choice.contains("disable_parallel_tool_use")) {
+            facts.push_back(parallel_fact(!choice.at("disable_parallel_tool_use").get<bool>()));
+        }
     }
     add_limits(facts, body, "max_tokens");
     if (body.contains("output_config")) {
         facts.push_back(fact({"schema", body.at("output_config").at("format").at("schema").dump()})
         );
-    }
-    return facts;
-}
-
-Facts read_gemini(const Json& body) {
-    Facts facts;
-    if (body.contains("systemInstruction")) {
-        for (const Json& part : body.at("systemInstruction").at("parts")) {
-            facts.push_back(fact({"system", "text", text_at(part, "text")}));
-        }
-    }
-    for (const Json& content : body.at("contents")) {
-        const std::string who = text_at(content, "role") == "model" ? "assistant" : "user";
-        for (const Json& part : content.at("parts")) {
-            add_gemini_part(facts, who, part);
-        }
-    }
-    for (const Json& tools : body.value("tools", Json::array())) {
-        for (const Json& tool : tools.at("functionDeclarations")) {
-            facts.push_back(fact(
-                {"tool",
-                 text_at(tool, "name"),
-                 tool.value("description", ""),
-                 tool.at("parametersJsonSchema").dump()}
-            ));
-        }
-    }
-    if (body.contains("toolConfig")) {
-        const Json& config = body.at("toolConfig").at("functionCallingConfig");
-        const std::string mode = text_at(config, "mode");
-        if (config.contains("allowedFunctionNames")) {
-            facts.push_back(fact({"choice", "tool", config.at("allowedFunctionNames").at(0)}));
-        } else {
-            facts.push_back(fact(
-                {"choice",
-                 mode == "ANY"    ? "required"
-                 : mode == "NONE" ? "none"
-                                  : "auto",
-                 ""}
-            ));
-        }
-    }
-    const Json settings = body.value("generationConfig", Json::object());
-    add_limits(facts, settings, "maxOutputTokens");
-    if (settings.contains("responseJsonSchema")) {
-        facts.push_back(fact({"schema", settings.at("responseJsonSchema").dump()}));
     }
     return facts;
 }
