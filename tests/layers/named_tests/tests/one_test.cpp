@@ -1,0 +1,3 @@
+TEST(OneTest, Runs) {}
+// TEST(OneTest, IsCommentedOut) {}
+TEST(OneTest, DISABLED_IsOff) {}
