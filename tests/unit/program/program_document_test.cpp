@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -51,7 +52,8 @@ TEST(ProgramDocumentTest, TheFileWithEverythingIsAccepted) {
     testing::write_file(folder.path() / "prompts" / "assistant.txt", "Be brief.\n");
     testing::write_file(
         folder.path() / "prices.toml",
-        "[[price]]\nprovider = \"openai_chat\"\nmodel = \"gpt-4.1-mini\"\ninput = 1\noutput = 2\n"
+        "[[price]]\nprovider = \"openai_chat\"\n"
+        "model = [\"gpt-4.1-mini\", \"gpt-4.1-nano\"]\ninput = 1\noutput = 2\n"
     );
     const ProgramSettings program =
         read_program(toml_in(section("A file with everything")), "p.toml", folder.path());
@@ -65,6 +67,26 @@ TEST(ProgramDocumentTest, TheFileWithEverythingIsAccepted) {
     EXPECT_EQ(program.retry.max_attempts, 5);
     EXPECT_EQ(program.rate_limit.requests_per_minute, 500);
     EXPECT_EQ(program.spending.process.max_cost_usd, 100);
+    EXPECT_EQ(program.fallbacks.size(), 1U);
+}
+
+TEST(ProgramDocumentTest, TheFileWithEverythingHasEveryKeyButThoseItNames) {
+    const std::string part = section("A file with everything");
+    const std::string words = part.substr(0, part.find("```"));
+    for (const KeyRow& row : key_rows()) {
+        const auto dot = row.key.find('.');
+        if (row.set == nullptr || dot == std::string_view::npos) {
+            continue;
+        }
+        const std::string table(row.key.substr(0, dot));
+        const std::string name(row.key.substr(dot + 1));
+        const std::string text = toml_in(part);
+        const std::size_t begin = std::min(text.find("[" + table + "]\n"), text.size());
+        const std::string own = text.substr(begin, text.find("\n\n[", begin) - begin);
+        const bool there = own.find("\n" + name + " = ") != std::string::npos ||
+                           text.find("[" + std::string(row.key) + "]") != std::string::npos;
+        EXPECT_NE(there, words.find("`" + name + "`") != std::string::npos) << row.key;
+    }
 }
 
 TEST(ProgramDocumentTest, TheFallbacksAreAccepted) {
