@@ -181,7 +181,7 @@ std::vector<Event> events_of(const std::string& body) {
     return events;
 }
 
-class DecoderDifferentialTest : public testing::TestWithParam<std::string> {
+class DecoderDifferentialTest : public ::testing::TestWithParam<std::string> {
 protected:
     void SetUp() override {
         const std::filesystem::path folder = std::filesystem::path(LLMPROC_CASSETTE_DIR) /
@@ -383,7 +383,7 @@ TEST_P(DecoderDifferentialTest, ReadsChangedRepliesAsNlohmannDoes) {
 INSTANTIATE_TEST_SUITE_P(
     Codecs,
     DecoderDifferentialTest,
-    testing::Values("openai_chat", "openai_responses", "anthropic", "gemini"),
+    ::testing::Values("openai_chat", "openai_responses", "anthropic", "gemini"),
     testing_cassettes::test_name
 );
 
