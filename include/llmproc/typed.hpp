@@ -38,7 +38,9 @@ T from_json(std::string_view text) {
     return value;
 }
 
-/// One line of JSON text that `from_json` reads back as an equal value.
+/// One line of JSON text that `from_json` reads back as an equal value. Not so: a variant of which
+/// another alternative takes the same JSON (2.0 of a variant of int and double becomes the int 2),
+/// and strings that are not UTF-8 (each wrong byte becomes U+FFFD).
 /// Throws LLMError{invalid_argument} for NaN, infinity and what is no enumerator of its enum.
 template <typename T>
 std::string to_json(const T& value) {

@@ -165,9 +165,9 @@ bool JsonReader::next_key(std::string_view& key) {
     }
     key = name.content;
     if (name.escaped) {
-        key_buffer_.clear();
-        append_unescaped(key_buffer_, name.content);
-        key = key_buffer_;
+        key_buffer_.text.clear();
+        append_unescaped(key_buffer_.text, name.content);
+        key = key_buffer_.text;
     }
     return true;
 }

@@ -76,6 +76,16 @@ private:
         bool integral = false;  ///< Neither fraction nor exponent.
     };
 
+    /// Of one reader: who looks ahead at each of many values must not copy a long key each time.
+    struct KeyBuffer {
+        KeyBuffer() = default;
+        KeyBuffer(const KeyBuffer& /*other*/) noexcept {}
+        KeyBuffer& operator=(const KeyBuffer& /*other*/) noexcept { return *this; }
+        ~KeyBuffer() = default;
+
+        std::string text;
+    };
+
     char current() const noexcept { return position_ < text_.size() ? text_[position_] : '\0'; }
     void skip_space() noexcept;
     void expect(char wanted, std::string_view name);
@@ -94,7 +104,7 @@ private:
     unsigned depth_ = 0;
     unsigned max_depth_;
     bool first_ = false;  ///< The innermost object or array has had nothing yet.
-    std::string key_buffer_;
+    KeyBuffer key_buffer_;
 };
 
 /// Throws LLMError{invalid_json} unless `text` is exactly one JSON value.

@@ -91,6 +91,9 @@ bool is_huge(std::string_view number) noexcept {
             return digits.front() != '-';
         }
     }
+    // Beyond any length of the digits, and the sum stays in range.
+    constexpr long long farthest = 1LL << 62;
+    exponent = std::clamp(exponent, -farthest, farthest);
     const std::size_t point = std::min(mantissa.find('.'), mantissa.size());
     const std::size_t leading = mantissa.find_first_of("123456789");
     return static_cast<long long>(point) - static_cast<long long>(leading) + exponent > 0;

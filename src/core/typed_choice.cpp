@@ -69,57 +69,89 @@ void TypedReader::read_nullable(const NullableNode& type, void* nullable) {
     read(type.value(), type.emplace(nullable));
 }
 
-/// Whether the next object has all members that it must have, and no others.
-bool TypedReader::has_members_of(const ObjectNode& type) const {
+namespace {
+
+/// An alternative that the object seen so far may be.
+struct Fit {
+    Fit(std::size_t own_index, const TypeNode& type)
+        : index(own_index),
+          object(type.kind == TypeKind::object ? &as<ObjectNode>(type) : nullptr),
+          seen(object != nullptr ? object->count : 0) {}
+
+    bool may_have(std::string_view name) {
+        if (object == nullptr) {
+            return true;
+        }
+        const std::size_t member = find_member(*object, name);
+        if (member == object->count || seen[member]) {
+            return false;
+        }
+        seen[member] = true;
+        return true;
+    }
+
+    bool has_all() const {
+        for (std::size_t i = 0; i < seen.size(); ++i) {
+            if (!seen[i] && !takes(object->members[i].type(), JsonKind::null)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    std::size_t index;
+    const ObjectNode* object;  ///< Null: any members will do.
+    std::vector<bool> seen;
+};
+
+}  // namespace
+
+/// Keeps the alternatives of which the next object has all members that it must have, and no
+/// others.
+void TypedReader::keep_fitting(const ChoiceNode& type, std::vector<std::size_t>& possible) {
+    std::vector<Fit> fits;
+    for (const std::size_t index : possible) {
+        fits.emplace_back(index, type.alternatives[index]());
+    }
     JsonReader ahead = json_;
-    std::vector<bool> seen(type.count);
     std::string_view key;
     ahead.begin_object();
-    while (ahead.next_key(key)) {
-        const std::size_t index = find_member(type, key);
-        if (index == type.count || seen[index]) {
-            return false;
-        }
-        seen[index] = true;
-        ahead.skip();
-    }
-    for (std::size_t i = 0; i < type.count; ++i) {
-        if (!seen[i] && !takes(type.members[i].type(), JsonKind::null)) {
-            return false;
+    while (!fits.empty() && ahead.next_key(key)) {
+        std::erase_if(fits, [key](Fit& fit) { return !fit.may_have(key); });
+        if (!fits.empty()) {
+            ahead.skip();
         }
     }
-    return true;
+    pay(ahead.offset() - json_.offset());
+    possible.clear();
+    for (const Fit& fit : fits) {
+        if (fit.has_all()) {
+            possible.push_back(fit.index);
+        }
+    }
 }
 
 /// The alternatives that the next value may be, by its kind and its members.
 std::vector<std::size_t> TypedReader::candidates(const ChoiceNode& type) {
     const JsonKind kind = json_.peek();
-    std::vector<std::size_t> by_kind;
+    std::vector<std::size_t> possible;
     for (std::size_t i = 0; i < type.count; ++i) {
         if (takes(type.alternatives[i](), kind)) {
-            by_kind.push_back(i);
+            possible.push_back(i);
         }
     }
-    if (kind != JsonKind::object || by_kind.size() < 2) {
-        return by_kind;
+    if (kind == JsonKind::object && possible.size() > 1) {
+        keep_fitting(type, possible);
     }
-    std::vector<std::size_t> fitting;
-    for (const std::size_t index : by_kind) {
-        const TypeNode& alternative = type.alternatives[index]();
-        if (alternative.kind != TypeKind::object || has_members_of(as<ObjectNode>(alternative))) {
-            fitting.push_back(index);
-        }
-    }
-    return fitting;
+    return possible;
 }
 
-void TypedReader::pay_for_failure(std::size_t begin) {
-    // A failure costs more than the bytes that were read for it.
-    const std::size_t price = json_.offset() - begin + 16;
-    if (price > budget_) {
+void TypedReader::pay(std::size_t bytes) {
+    if (bytes > budget_) {
+        budget_ = 0;  // The alternatives around this one fail as well.
         mismatch("a value that is found without trying so many alternatives", "too many");
     }
-    budget_ -= price;
+    budget_ -= bytes;
 }
 
 void TypedReader::read_choice(const ChoiceNode& type, void* choice) {
@@ -135,7 +167,8 @@ void TypedReader::read_choice(const ChoiceNode& type, void* choice) {
             read(type.alternatives[possible[i]](), type.emplace(choice, possible[i]));
             return;
         } catch (const Mismatch&) {
-            pay_for_failure(begin.offset());
+            // A failure costs more than the bytes that were read for it.
+            pay(json_.offset() - begin.offset() + 16);
             json_ = begin;
             path_.resize(place);
         }

@@ -18,8 +18,9 @@ std::string quoted(std::string_view name) {
     return "\"" + std::string(name) + "\"";
 }
 
-/// At most that many bytes, no character halved.
-std::string_view cut(std::string_view text, std::size_t longest) {
+/// What an error shows of a text of the answer: so many bytes at most, no character halved.
+std::string_view shortened(std::string_view text) {
+    std::size_t longest = 60;
     if (text.size() <= longest) {
         return text;
     }
@@ -42,6 +43,12 @@ struct Whole {
     std::uint64_t magnitude = 0;
 };
 
+/// Not only too small for double.
+bool is_zero(std::string_view number) {
+    const std::string_view mantissa = number.substr(0, number.find_first_of("eE"));
+    return mantissa.find_first_of("123456789") == std::string_view::npos;
+}
+
 std::optional<Whole> whole_of(std::string_view text) {
     Whole whole;
     whole.negative = text.front() == '-';
@@ -54,7 +61,7 @@ std::optional<Whole> whole_of(std::string_view text) {
     // 1.0 and 1e3; from 2^53 on a fraction or an exponent would no longer be exact.
     const double value = std::fabs(to_double(text));
     if (text.find_first_of(".eE") == std::string_view::npos || value >= 0x1p53 ||
-        std::trunc(value) != value) {
+        std::trunc(value) != value || (value == 0 && !is_zero(text))) {
         return std::nullopt;
     }
     whole.magnitude = static_cast<std::uint64_t>(value);
@@ -82,20 +89,25 @@ void TypedReader::mismatch(std::string expected, std::string found) const {
     throw Mismatch{std::move(expected), std::move(found)};
 }
 
-void TypedReader::mismatch(std::string expected) const {
+void TypedReader::mismatch(std::string expected) {
     mismatch(std::move(expected), next_value());
 }
 
-std::string TypedReader::next_value() const {
-    constexpr std::size_t longest = 60;
+std::string_view TypedReader::look_ahead() {
     JsonReader ahead = json_;
-    switch (ahead.peek()) {
+    const std::string_view text = ahead.raw();
+    pay(ahead.offset() - json_.offset());
+    return text;
+}
+
+std::string TypedReader::next_value() {
+    switch (json_.peek()) {
         case JsonKind::object: return "an object";
         case JsonKind::array: return "an array";
         default: break;
     }
-    const std::string_view text = ahead.raw();
-    const std::string_view part = cut(text, longest);
+    const std::string_view text = look_ahead();
+    const std::string_view part = shortened(text);
     return std::string(part) + (part.size() < text.size() ? "..." : "");
 }
 
@@ -106,10 +118,11 @@ void TypedReader::expect(JsonKind kind, const TypeNode& type) {
 }
 
 void TypedReader::enter_member(std::string_view name) {
-    if (is_plain(name)) {
-        path_.append(".").append(name);
+    const std::string_view part = shortened(name);
+    if (is_plain(part)) {
+        path_.append(".").append(part);
     } else {
-        path_.append("[").append(quoted(name)).append("]");
+        path_.append("[").append(quoted(part)).append("]");
     }
 }
 
@@ -144,8 +157,7 @@ void TypedReader::read(const TypeNode& type, void* value) {
 
 void TypedReader::read_integer(const IntegerNode& type, void* value) {
     expect(JsonKind::number, type);
-    JsonReader ahead = json_;
-    const std::optional<Whole> whole = whole_of(ahead.raw());
+    const std::optional<Whole> whole = whole_of(look_ahead());
     if (!whole || !in_range(type, *whole)) {
         mismatch(described(type));
     }
@@ -155,8 +167,7 @@ void TypedReader::read_integer(const IntegerNode& type, void* value) {
 
 void TypedReader::read_number(const NumberNode& type, void* value) {
     expect(JsonKind::number, type);
-    JsonReader ahead = json_;
-    const double number = to_double(ahead.raw());
+    const double number = to_double(look_ahead());
     if (std::fabs(number) > type.max) {
         mismatch("a number that its type can hold");
     }
@@ -168,6 +179,7 @@ void TypedReader::read_enumeration(const EnumNode& type, void* value) {
     expect(JsonKind::string, type);
     JsonReader ahead = json_;
     const std::string name = ahead.string();
+    pay(ahead.offset() - json_.offset());
     const EnumeratorNode* const end = type.enumerators + type.count;
     const EnumeratorNode* const found = std::find_if(
         type.enumerators,
@@ -190,7 +202,7 @@ void TypedReader::read_object(const ObjectNode& type, void* object) {
     while (json_.next_key(key)) {
         const std::size_t index = find_member(type, key);
         if (index == type.count) {
-            mismatch(member_names(type), "the member " + quoted(cut(key, 60)));
+            mismatch(member_names(type), "the member " + quoted(shortened(key)));
         }
         if (seen[index]) {
             mismatch("the member " + quoted(key) + " once", "it twice");
@@ -224,7 +236,7 @@ void TypedReader::read_wrapped(const TypeNode& type, void* value) {
     if (json_.next_key(key)) {
         mismatch(
             "only the member " + quoted(wrapping_member),
-            "the member " + quoted(cut(key, 60))
+            "the member " + quoted(shortened(key))
         );
     }
 }
@@ -297,8 +309,9 @@ void TypedReader::read_entry(const MapNode& type, void* map) {
         } else if (key == entry_value && !value) {
             value = json_;
             json_.skip();
+            pay(json_.offset() - value->offset());
         } else {
-            mismatch(both, "the member " + quoted(cut(key, 60)) + " as it is");
+            mismatch(both, "the member " + quoted(shortened(key)) + " as it is");
         }
     }
     if (!name || !value) {

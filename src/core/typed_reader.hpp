@@ -26,7 +26,7 @@ public:
 
     explicit TypedReader(std::string_view text) noexcept
         : json_(text, max_depth),
-          budget_(text.size() * 16 + 65'536) {}
+          budget_(text.size() * (max_depth + 16) + 65'536) {}
 
     void read(const TypeNode& type, void* value);
     /// Reads `{"value": ...}`.
@@ -40,8 +40,10 @@ private:
 
     [[noreturn]] void mismatch(std::string expected, std::string found) const;
     /// With the next value as what was found.
-    [[noreturn]] void mismatch(std::string expected) const;
-    std::string next_value() const;
+    [[noreturn]] void mismatch(std::string expected);
+    std::string next_value();
+    /// The text of the next value, which is read again.
+    std::string_view look_ahead();
     void expect(JsonKind kind, const TypeNode& type);
     void enter_member(std::string_view name);
     void enter_element(std::size_t index);
@@ -58,12 +60,15 @@ private:
     void read_nullable(const NullableNode& type, void* nullable);
     void read_choice(const ChoiceNode& type, void* choice);
     std::vector<std::size_t> candidates(const ChoiceNode& type);
-    bool has_members_of(const ObjectNode& type) const;
-    void pay_for_failure(std::size_t begin);
+    void keep_fitting(const ChoiceNode& type, std::vector<std::size_t>& possible);
+    /// For bytes that are read more than once. Throws Mismatch once there were too many.
+    void pay(std::size_t bytes);
 
     JsonReader json_;
     std::string path_ = "$";
-    std::size_t budget_;  ///< Bytes that may be read in vain.
+    /// Bytes that may be read more than once: each level of nesting to choose an alternative, and
+    /// what then fails.
+    std::size_t budget_;
 };
 
 /// Whether JSON of that kind may be of the type.

@@ -70,6 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         case 'n': check_both<Numbers>(text); break;
         case 'c': check_both<Containers>(text); break;
         case 't': check_both<Tree>(text); break;
+        case 'b': check_both<Left>(text); break;
         case 's': check_both<std::vector<std::optional<Shape>>>(text); break;
         default: check_both<Level>(text); break;
     }

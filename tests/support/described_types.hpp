@@ -98,6 +98,21 @@ struct Tree {
 };
 BOOST_DESCRIBE_STRUCT(Tree, (), (name, children, next))
 
+struct Leaf {
+    int end = 0;
+};
+BOOST_DESCRIBE_STRUCT(Leaf, (), (end))
+struct Right;
+/// Two types of the same members: only what is deep inside tells them apart.
+struct Left {
+    std::vector<std::variant<Left, Right, Leaf>> next;
+};
+struct Right {
+    std::vector<std::variant<Left, Right, Leaf>> next;
+};
+BOOST_DESCRIBE_STRUCT(Left, (), (next))
+BOOST_DESCRIBE_STRUCT(Right, (), (next))
+
 class Account : public Place {
 public:
     Account() = default;

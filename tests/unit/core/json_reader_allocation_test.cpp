@@ -61,6 +61,20 @@ TEST(JsonReaderAllocationTest, SkipAllocatesNothing) {
     EXPECT_EQ(after, before);
 }
 
+TEST(JsonReaderAllocationTest, LookingAheadAllocatesNothing) {
+    JsonReader reader(R"({"an escaped \"key\" that is long enough":1})");
+    std::string_view key;
+    reader.begin_object();
+    ASSERT_TRUE(reader.next_key(key));
+    const unsigned long before = allocations;
+    JsonReader ahead = reader;
+    ahead.skip();
+    ahead = reader;
+    const unsigned long after = allocations;
+    EXPECT_EQ(after, before);
+    EXPECT_EQ(key, R"(an escaped "key" that is long enough)");
+}
+
 TEST(JsonReaderAllocationTest, PlainKeysStringsAndNumbersAllocateNothing) {
     const std::string plain =
         R"({"a plain key that is not short":"a plain value that is not short either",)"

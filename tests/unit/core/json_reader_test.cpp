@@ -196,6 +196,8 @@ TEST(JsonReaderTest, RefusesNumbersBeyondDoubleAndRoundsTinyOnesToZero) {
     EXPECT_THROW(number_of("1e99999999999999999999"), LLMError);
     EXPECT_THROW(number_of(std::string(400, '9')), LLMError);
     EXPECT_EQ(number_of("1e-400"), 0.0);
+    EXPECT_THROW(number_of("10e9223372036854775807"), LLMError);
+    EXPECT_EQ(number_of("0.01e-9223372036854775808"), 0.0);
     EXPECT_EQ(number_of("-1e-400"), 0.0);
     EXPECT_EQ(number_of("1e-99999999999999999999"), 0.0);
     EXPECT_EQ(number_of("0." + std::string(400, '0') + "1"), 0.0);

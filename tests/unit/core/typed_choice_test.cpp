@@ -71,21 +71,6 @@ TEST(TypedChoiceTest, ErrorsSayWhatIsPossible) {
     );
 }
 
-struct Leaf {
-    int end = 0;
-};
-BOOST_DESCRIBE_STRUCT(Leaf, (), (end))
-struct Right;
-/// Two types of the same members: only what is deep inside tells them apart.
-struct Left {
-    std::vector<std::variant<Left, Right, Leaf>> next;
-};
-struct Right {
-    std::vector<std::variant<Left, Right, Leaf>> next;
-};
-BOOST_DESCRIBE_STRUCT(Left, (), (next))
-BOOST_DESCRIBE_STRUCT(Right, (), (next))
-
 TEST(TypedChoiceTest, TryingIsBounded) {
     // Each level doubles the ways to read the wrong value at the end.
     std::string text;
@@ -99,6 +84,52 @@ TEST(TypedChoiceTest, TryingIsBounded) {
     EXPECT_NE(problem<Left>(text).find("too many"), std::string::npos) << problem<Left>(text);
     text.replace(text.find("\"x\""), 3, "1");
     EXPECT_EQ(problem<Left>(text), "read");
+}
+
+struct Down;
+/// Left and Right again, counting how often a value is begun.
+struct Up {
+    Up() noexcept { ++begun; }
+    std::vector<std::variant<Up, Down>> next;
+    static inline std::size_t begun = 0;
+};
+struct Down {
+    std::vector<std::variant<Up, Down>> next;
+};
+BOOST_DESCRIBE_STRUCT(Up, (), (next))
+BOOST_DESCRIBE_STRUCT(Down, (), (next))
+
+TEST(TypedChoiceTest, LookingAheadIsBoundedToo) {
+    // Each way fails after a few bytes, and has looked at all that follow.
+    const std::string tail(16'384, 'x');
+    std::string text;
+    for (int i = 0; i < 25; ++i) {
+        text += R"({"next":[)";
+    }
+    text += R"({"next":[1,")" + tail + "\"]}";
+    for (int i = 0; i < 25; ++i) {
+        text += "]}";
+    }
+    Up::begun = 0;
+    EXPECT_NE(problem<Up>(text).find("too many"), std::string::npos) << problem<Up>(text);
+    EXPECT_LT(Up::begun * tail.size(), 1'000 * text.size());
+}
+
+struct Note {
+    std::string text;
+};
+BOOST_DESCRIBE_STRUCT(Note, (), (text))
+struct Folder {
+    std::vector<std::variant<Folder, Note>> items;
+};
+BOOST_DESCRIBE_STRUCT(Folder, (), (items))
+
+TEST(TypedChoiceTest, DeepTreesThatTheirMembersTellApartAreRead) {
+    std::string text = R"({"text":")" + std::string(100'000, 'x') + "\"}";
+    for (int i = 0; i < 60; ++i) {
+        text = R"({"items":[)" + text + "]}";
+    }
+    EXPECT_EQ(problem<Folder>(text), "read");
 }
 
 }  // namespace

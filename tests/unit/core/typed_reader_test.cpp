@@ -124,6 +124,8 @@ TEST(TypedReaderTest, NumbersOutOfRangeAreRefused) {
     EXPECT_NE(problem<int>("1.5"), "read");
     EXPECT_NE(problem<std::int64_t>("9007199254740993.0"), "read") << "a double has no such digit";
     EXPECT_NE(problem<std::int64_t>("1e400"), "read");
+    EXPECT_NE(problem<int>("1e-400"), "read") << "not 0, only less than any double";
+    EXPECT_EQ(from_json<int>("-0.0e-400"), 0);
     EXPECT_NE(problem<std::int64_t>(std::string(100'000, '9')), "read");
     EXPECT_NE(problem<float>("1e39"), "read");
     EXPECT_NE(problem<double>("1e400"), "read");
@@ -177,6 +179,10 @@ TEST(TypedReaderTest, LongAndOddContentIsShortInErrors) {
         (problem<std::map<std::string, int>>(R"({"a \"b\"":true})").substr(0, 11)),
         R"($["a "b""]:)"
     );
+    EXPECT_LT(
+        (problem<std::map<std::string, int>>("{\"" + std::string(10'000, 'k') + "\":true}").size()),
+        200U
+    ) << "keys of maps are the model's words too";
 }
 
 TEST(TypedReaderTest, SyntaxErrorsNameThePlaceToo) {
