@@ -1,7 +1,10 @@
 #include "program/key_suggestion.hpp"
 
+#include <llmproc/error.hpp>
+
 #include <algorithm>
 #include <numeric>
+#include <string>
 #include <utility>
 
 namespace llmproc {
@@ -58,6 +61,20 @@ std::string_view closest(std::string_view word, const std::vector<std::string_vi
         }
     }
     return best;
+}
+
+void fail_unknown_key(
+    const ConfigField& field,
+    std::string_view name,
+    const std::vector<std::string_view>& known,
+    std::string_view document
+) {
+    std::string problem = "unknown key";
+    const std::string_view close = closest(name, known);
+    if (!close.empty()) {
+        problem.append("; did you mean ").append(close).append("?");
+    }
+    throw ConfigError(field.key_place(), problem.append("; ").append(document) + " lists all keys");
 }
 
 }  // namespace llmproc

@@ -20,18 +20,7 @@ namespace {
 constexpr double highest_rate = 1e6;
 constexpr std::int64_t highest_tokens = 1'000'000'000;
 
-[[noreturn]] void fail_unknown(
-    const ConfigField& field,
-    std::string_view name,
-    const std::vector<std::string_view>& known
-) {
-    std::string problem = "unknown key";
-    const std::string_view close = closest(name, known);
-    if (!close.empty()) {
-        problem += "; did you mean " + std::string(close) + "?";
-    }
-    throw ConfigError(field.key_place(), problem + "; docs/costs.md lists all keys");
-}
+constexpr std::string_view format_document = "docs/costs.md";
 
 /// The members of one table by their names; what is not known is refused.
 class Members {
@@ -40,7 +29,7 @@ public:
         : parent_(parent) {
         for (const ConfigMember& member : parent.table()) {
             if (std::find(known.begin(), known.end(), member.key) == known.end()) {
-                fail_unknown(parent.member(member), member.key, known);
+                fail_unknown_key(parent.member(member), member.key, known, format_document);
             }
         }
     }
@@ -93,9 +82,24 @@ ModelPrice read_price(const Members& members) {
     return price;
 }
 
-void check_name(const ConfigField& field, const std::string& name) {
+/// At least one.
+std::vector<std::string> read_names(const ConfigField& field) {
+    std::vector<std::string> names = field.texts();
+    if (names.empty()) {
+        field.fail("expected a name, got an empty array; a price of nothing is not used");
+    }
+    return names;
+}
+
+void check_provider(const ConfigField& field, const std::string& name) {
+    if (name.find('*') != std::string::npos) {
+        field.fail("expected the whole name of a provider; only names of models may end in *");
+    }
+}
+
+void check_model(const ConfigField& field, const std::string& name) {
     const auto star = name.find('*');
-    if (name.empty() || (star != std::string::npos && star + 1 != name.size())) {
+    if (star != std::string::npos && star + 1 != name.size()) {
         field.fail("expected a name, or the beginning of names with one * at its end");
     }
 }
@@ -119,9 +123,13 @@ void read_entry(const ConfigField& entry, PriceTable& table) {
         static_cast<void>(source->line());
     }
     const ModelPrice price = read_price(members);
-    for (const std::string& model : models.texts()) {
-        check_name(models, model);
-        for (const std::string& provider : providers.texts()) {
+    const std::vector<std::string> provider_names = read_names(providers);
+    for (const std::string& provider : provider_names) {
+        check_provider(providers, provider);
+    }
+    for (const std::string& model : read_names(models)) {
+        check_model(models, model);
+        for (const std::string& provider : provider_names) {
             const std::size_t before = table.size();
             table.set(provider, model, price);
             if (table.size() == before) {
@@ -155,7 +163,7 @@ PriceTable read_prices(std::string_view text, const std::string& name) {
             continue;
         }
         if (member.key != "price") {
-            fail_unknown(field, member.key, {"as_of", "price"});
+            fail_unknown_key(field, member.key, {"as_of", "price"}, format_document);
         }
         const auto* const entries = std::get_if<ConfigArray>(&member.value.data);
         if (entries == nullptr) {

@@ -1,28 +1,9 @@
 #include "program/key_suggestion.hpp"
 #include "program/program_keys.hpp"
 
-#include <array>
-#include <string>
-#include <string_view>
-
 namespace llmproc {
 
 namespace {
-
-constexpr std::array<std::string_view, 4> limit_names{
-    "max_requests",
-    "max_tokens",
-    "max_cost_usd",
-    "max_tool_calls"};
-
-[[noreturn]] void fail_unknown(const ConfigField& field, std::string_view name) {
-    std::string problem = "unknown key";
-    const std::string_view close = closest(name, {limit_names.begin(), limit_names.end()});
-    if (!close.empty()) {
-        problem += "; did you mean " + std::string(close) + "?";
-    }
-    throw ConfigError(field.key_place(), problem + "; docs/program_file.md lists all keys");
-}
 
 /// A limit of nothing would be a program that cannot do anything.
 double amount(const ConfigField& field) {
@@ -46,7 +27,12 @@ SpendingLimits read_limits(const ConfigField& table) {
         } else if (member.key == "max_tool_calls") {
             limits.max_tool_calls = field.integer(1, no_upper_limit);
         } else {
-            fail_unknown(field, member.key);
+            fail_unknown_key(
+                field,
+                member.key,
+                {"max_requests", "max_tokens", "max_cost_usd", "max_tool_calls"},
+                "docs/program_file.md"
+            );
         }
     }
     return limits;

@@ -33,11 +33,7 @@ constexpr std::string_view output_limit = "max_output_tokens";
     for (const auto& [known, member] : switches) {
         names.push_back(known);
     }
-    const std::string_view close = closest(name, names);
-    const std::string hint = close.empty() ? "unknown key;"
-                                           : "unknown key; did you mean model.rules." +
-                                                 std::string(close) + "?";
-    throw ConfigError(field.key_place(), hint + " docs/program_file.md lists all keys");
+    fail_unknown_key(field, name, names, "docs/program_file.md");
 }
 
 }  // namespace

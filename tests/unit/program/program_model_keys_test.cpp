@@ -97,7 +97,7 @@ std::vector<BadProgram> rows() {
          5,
          1,
          "model.rules.samplng",
-         "did you mean model.rules.sampling?"},
+         "did you mean sampling?; docs/program_file.md"},
         {"rule, nothing close",
          with("[model.rules]\ncolour = true\n"),
          5,
