@@ -43,6 +43,12 @@ void refuse_while_streaming(const ProcessCore& core, WhenStreaming when) {
     }
 }
 
+/// The next exchange of a call; its attempts go on counting.
+void describe_anew(Diagnostics& note, Diagnostics next) {
+    next.attempts = note.attempts;
+    note = std::move(next);
+}
+
 using RunOutcome = std::shared_ptr<Outcome<RunResult>>;
 using MessagePtr = std::shared_ptr<const Message>;
 
@@ -68,24 +74,32 @@ asio::awaitable<void> run_body(
         typed->prepare(request);
     }
     const SamplingParams own_params = request.params;
+    const SpendingTotals& spent = call->spending().totals();
     ChatReply reply;
     std::vector<FailedModel> failed;
     for (bool accepted = false; !accepted;) {
         request.params = own_params;
-        outcome->note = core.chat().describe(request);
+        describe_anew(outcome->note, core.chat().describe(request));
         ModelExchange exchange(call->context(), call->retry(), call->spending(), outcome->note);
-        ChatReply answer = co_await core.models().ask(exchange, request);
-        reply = std::move(answer);
+        try {
+            ChatReply answer = co_await core.models().ask(exchange, request);
+            reply = std::move(answer);
+        } catch (...) {
+            if (spent.exchanges > 0) {
+                // The answer that was no value is all there is.
+                outcome->note.partial_text = reply.text();
+                outcome->note.partial_usage = spent.usage;
+            }
+            throw;
+        }
         failed.insert(failed.end(), exchange.failed.begin(), exchange.failed.end());
-        accepted = !typed || typed->accepts(reply, outcome->note, request);
+        accepted = !typed || typed->accepts(reply, spent, request);
     }
-    core.commit(message, reply);
+    // What was asked again had more in it than the conversation has.
+    core.commit(message, reply, spent.exchanges == 1 ? reply.usage : Usage());
     failure.succeeded();
-    RunRecord record = record_of(call->spending().totals(), outcome->note, begin);
+    RunRecord record = record_of(spent, outcome->note, begin);
     record.fallbacks = std::move(failed);
-    if (typed) {
-        typed->add_earlier(record);
-    }
     outcome->value.emplace(std::move(reply), std::move(record));
 }
 #if defined(__GNUC__) && !defined(__clang__)
@@ -165,7 +179,7 @@ asio::awaitable<RunResult> stream_turn(
     ModelExchange exchange(call.context(), call.retry(), call.spending(), state->note, state.get());
     ChatReply reply = co_await core.models().ask(exchange, request);
     co_await state->drained();
-    core.commit(message, reply);
+    core.commit(message, reply, reply.usage);
     RunRecord record = record_of(call.spending().totals(), state->note, begin);
     record.fallbacks = std::move(exchange.failed);
     co_return RunResult(std::move(reply), std::move(record));

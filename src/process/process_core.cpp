@@ -326,7 +326,11 @@ ChatRequest ProcessCore::request_with(const std::shared_ptr<const Message>& mess
     return request;
 }
 
-void ProcessCore::commit(const std::shared_ptr<const Message>& message, const ChatReply& reply) {
+void ProcessCore::commit(
+    const std::shared_ptr<const Message>& message,
+    const ChatReply& reply,
+    const Usage& usage
+) {
     auto answer = std::make_shared<const Message>(reply.message);
     const std::lock_guard lock(mutex_);
     if (!last_run_) {
@@ -335,7 +339,7 @@ void ProcessCore::commit(const std::shared_ptr<const Message>& message, const Ch
     history_.reserve(history_.size() + 2);
     history_.push_back(message);
     history_.push_back(std::move(answer));
-    last_run_->usage = reply.usage;
+    last_run_->usage = usage;
     last_run_->messages = history_.size();
     ++runs_;
 }

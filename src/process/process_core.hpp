@@ -126,8 +126,13 @@ public:
     /// The next request of the conversation with `message` at its end, without the parameters of
     /// the program.
     ChatRequest request_with(const std::shared_ptr<const Message>& message) const;
-    /// A run has succeeded: its two messages join the conversation.
-    void commit(const std::shared_ptr<const Message>& message, const ChatReply& reply);
+    /// A run has succeeded: its two messages join the conversation. `usage` is of a request that
+    /// had this conversation and nothing else; unreported if there was none.
+    void commit(
+        const std::shared_ptr<const Message>& message,
+        const ChatReply& reply,
+        const Usage& usage
+    );
     void clear_history();
     /// The same, when no call is in progress; says whether it did. Throws as `check_open`.
     bool reset_if_idle();

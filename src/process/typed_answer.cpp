@@ -3,6 +3,7 @@
 #include "core/typed_json.hpp"
 #include "process/answer_json.hpp"
 
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -60,42 +61,35 @@ std::string TypedRun::read(const std::string& text) {
     return problem;
 }
 
-void TypedRun::fail(const std::string& problem, const ChatReply& reply) const {
+void TypedRun::fail(const std::string& problem, const ChatReply& reply, const SpendingTotals& spent)
+    const {
     std::string text = "the model's answer is not " + detail::described(*type_.node) + ": " +
                        problem;
-    if (earlier_.api_calls > 0) {
-        text += "; asked " + std::to_string(earlier_.api_calls + 1) + " times";
+    if (spent.exchanges > 1) {
+        text += "; asked " + std::to_string(spent.exchanges) + " times";
     }
     Diagnostics diagnostics;
     diagnostics.partial_text = reply.text();
-    diagnostics.partial_usage = reply.usage;
-    *diagnostics.partial_usage += earlier_.usage;
+    diagnostics.partial_usage = spent.usage;
     throw LLMError(Errc::invalid_answer, text, std::move(diagnostics));
 }
 
-bool TypedRun::accepts(const ChatReply& reply, const Diagnostics& note, ChatRequest& request) {
+bool TypedRun::accepts(const ChatReply& reply, const SpendingTotals& spent, ChatRequest& request) {
     if (const std::string_view end = end_problem(reply.stop_reason); !end.empty()) {
-        fail(std::string(end), reply);
+        fail(std::string(end), reply, spent);
     }
     const std::string problem = read(reply.text());
     if (problem.empty()) {
         return true;
     }
-    if (earlier_.api_calls >= reasks_) {
-        fail(problem, reply);
+    if (static_cast<std::int64_t>(spent.exchanges) > reasks_) {
+        fail(problem, reply, spent);
     }
-    earlier_.usage += reply.usage;
-    earlier_.api_calls += 1;
-    earlier_.attempts += note.attempts;
     if (!reply.message.content().empty()) {
         request.add(reply.message);
     }
     request.add(Message::user(reask_text(problem)));
     return false;
-}
-
-void TypedRun::add_earlier(RunRecord& record) const {
-    record.attempts += earlier_.attempts;
 }
 
 detail::TypedAnswer TypedRun::finish(RunResult result) {

@@ -8,6 +8,7 @@
 #include <llmproc/run_options.hpp>
 #include <llmproc/run_result.hpp>
 #include <llmproc/typed_result.hpp>
+#include "process/spending.hpp"
 
 #include <memory>
 #include <string>
@@ -23,24 +24,26 @@ public:
 
     /// Makes `request` ask for JSON of the type.
     void prepare(ChatRequest& request) const;
-    /// Reads an answer to `request`. False: it was invalid, and `request` now asks for another.
+    /// Reads an answer to `request`; `spent` is the run's, with this answer. False: it was invalid,
+    /// and `request` now asks for another.
     /// Throws LLMError{invalid_answer}, with the answer's text, once nothing more may be asked; of
     /// answers that are cut off, refused, or wait for tools, at once.
-    bool accepts(const ChatReply& reply, const Diagnostics& note, ChatRequest& request);
-    /// Adds the attempts of the exchanges before the last one; `record` has all of their usage.
-    void add_earlier(RunRecord& record) const;
+    bool accepts(const ChatReply& reply, const SpendingTotals& spent, ChatRequest& request);
     /// Precondition: an answer was accepted; called once.
     detail::TypedAnswer finish(RunResult result);
 
 private:
     /// What is wrong with the answer; empty = it is read.
     std::string read(const std::string& text);
-    [[noreturn]] void fail(const std::string& problem, const ChatReply& reply) const;
+    [[noreturn]] void fail(
+        const std::string& problem,
+        const ChatReply& reply,
+        const SpendingTotals& spent
+    ) const;
 
     detail::AnswerType type_;
     int reasks_;
     std::shared_ptr<void> value_;
-    RunRecord earlier_;
 };
 
 }  // namespace llmproc

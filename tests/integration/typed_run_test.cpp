@@ -6,6 +6,7 @@
 #include <llmproc/testing/openai_responses.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 #include "support/described_types.hpp"
+#include "support/recording_observer.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -15,8 +16,10 @@
 #include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -180,6 +183,56 @@ TEST_F(TypedRunTest, AFailureLeavesTheConversationAsItWas) {
     EXPECT_EQ(process.stats().failed_runs, 1U);
     EXPECT_EQ(process.run_as<Weather>("Again?"), weather());
     EXPECT_EQ(server_.requests().size(), 4U);
+}
+
+TEST_F(TypedRunTest, AnAnswerIsKeptIfTheNextQuestionFails) {
+    const auto observer = std::make_shared<RecordingObserver>();
+    SyncLLMProcess process = program_for(server_).with_observer(observer).start_sync();
+    server_.push(openai_chat_reply("Gladly.", OpenAIUsage(10, 5)));
+    server_.push(openai_error_reply(503, "down"));
+    const LLMError error = failure([&] { process.run_as<Weather>("Weather?"); });
+    EXPECT_EQ(error.diagnostics().status, 503) << error.what();
+    EXPECT_EQ(error.diagnostics().partial_text, "Gladly.");
+    EXPECT_EQ(error.diagnostics().partial_usage.value_or(Usage()).total_tokens, 15);
+    EXPECT_EQ(error.diagnostics().attempts, 2);
+    int attempt = 0;
+    for (const RecordedEvent& entry : observer->events()) {
+        EXPECT_GE(entry.event.attempt, attempt) << "attempts count on";
+        attempt = entry.event.attempt;
+    }
+    EXPECT_EQ(attempt, 2);
+    EXPECT_TRUE(process.messages().empty());
+
+    server_.push(openai_chat_reply("Gladly.", OpenAIUsage(10, 5)));
+    server_.push(Reply().hold());
+    try {
+        process.run_as<Weather>("Again?", RunOptions().timeout(std::chrono::milliseconds(300)));
+        FAIL();
+    } catch (const Timeout& timeout) {
+        EXPECT_EQ(timeout.diagnostics().partial_text, "Gladly.");
+    }
+}
+
+TEST_F(TypedRunTest, TheFirstQuestionsFailureHasNoAnswer) {
+    SyncLLMProcess process = this->process();
+    server_.push(openai_error_reply(503, "down"));
+    const LLMError error = failure([&] { process.run_as<Weather>("Weather?"); });
+    EXPECT_EQ(error.diagnostics().partial_text, "");
+    EXPECT_FALSE(error.diagnostics().partial_usage.has_value());
+}
+
+TEST_F(TypedRunTest, WhatWasAskedAgainIsNotTakenForTheConversation) {
+    SyncLLMProcess process = this->process();
+    server_.push(openai_chat_reply(weather_text, OpenAIUsage(50, 5)));
+    process.run_as<Weather>("Weather?");
+    EXPECT_EQ(process.count_tokens().source, TokenSource::last_usage);
+    EXPECT_EQ(process.count_tokens().input_tokens, 55);
+    server_.push(openai_chat_reply(std::string(4'000, 'x'), OpenAIUsage(50, 1'000)));
+    server_.push(openai_chat_reply(weather_text, OpenAIUsage(5'000, 5)));
+    process.run_as<Weather>("Again?");
+    const TokenCount count = process.count_tokens();
+    EXPECT_EQ(count.source, TokenSource::estimate);
+    EXPECT_LT(count.input_tokens, 1'000) << "neither the bad answer nor what was said to it";
 }
 
 TEST_F(TypedRunTest, NoReaskIfNoneIsWanted) {

@@ -30,10 +30,13 @@ public:
         : run_(detail::answer_type<T>(), RunOptions().reasks(reasks)),
           request_("a question") {
         run_.prepare(request_);
-        note_.attempts = 2;
     }
 
-    bool accepts(const ChatReply& answer) { return run_.accepts(answer, note_, request_); }
+    bool accepts(const ChatReply& answer) {
+        spent_.usage += answer.usage;
+        ++spent_.exchanges;
+        return run_.accepts(answer, spent_, request_);
+    }
     LLMError failure(const ChatReply& answer) {
         try {
             accepts(answer);
@@ -44,12 +47,11 @@ public:
     }
     T value() { return run_.finish(RunResult()).template take_value<T>(); }
     const ChatRequest& request() const { return request_; }
-    TypedRun& run() { return run_; }
 
 private:
     TypedRun run_;
     ChatRequest request_;
-    Diagnostics note_;
+    SpendingTotals spent_;
 };
 
 TEST(TypedAnswerTest, TheRequestHasTheSchemaToBeAdapted) {
@@ -91,10 +93,6 @@ TEST(TypedAnswerTest, AnInvalidOneGoesBackWithItsErrorOnce) {
     ) << messages[2]->text();
 
     EXPECT_TRUE(asked.accepts(reply(R"({"latitude":1,"longitude":2})")));
-    RunRecord record;
-    record.attempts = 1;
-    asked.run().add_earlier(record);
-    EXPECT_EQ(record.attempts, 3);
 }
 
 TEST(TypedAnswerTest, TheSecondInvalidOneIsAnError) {
