@@ -101,6 +101,16 @@ asio::awaitable<ChatReply> ChatClient::send(
     HttpRequest encoded = encode(request, false, cache);
     Exchange exchange(terms.account, plan_of(transport_, request, encoded));
     WholeReply attempt(transport_, terms.call, note, exchange, std::move(encoded));
+std::optional<HttpRequest> ChatClient::encode_count(const ChatRequest& request) const {
+    const ProcessSettings& settings = *transport_.settings;
+    const std::optional<ChatRequest> instructed =
+        with_schema_as_words(request, *settings.codec, settings.endpoint);
+    return settings.codec->encode_count_tokens(
+        instructed ? *instructed : request,
+        settings.endpoint
+    );
+}
+
     attempt.names = providers::ToolNames(request.tools);
     co_await perform_with_retries(terms.call, terms.policy, attempt, retry_counters_, note);
     exchange.succeeded(attempt.reply);

@@ -79,6 +79,10 @@ public:
 
     const net::HttpCounters& counters() const noexcept { return transport_.http.counters(); }
     const RetryCounters& retry_counters() const noexcept { return retry_counters_; }
+    /// The request that has `request`, with all its parameters, counted; none = the protocol has
+    /// none.
+    std::optional<HttpRequest> encode_count(const ChatRequest& request) const;
+
     /// Provider, model and address, for diagnostics.
     Diagnostics describe(const ChatRequest& request) const { return describe(request.model); }
     Diagnostics describe(const std::string& model) const;

@@ -17,8 +17,9 @@ asio::awaitable<TokenCount> count_conversation(ActiveCall& call, Diagnostics& no
     request.params.fill_from(core.settings().params);
     note = core.chat().describe(request);
     std::optional<HttpRequest> encoded;
-    if (!core.counts_nothing()) {
-        encoded = core.settings().codec->encode_count_tokens(request, core.settings().endpoint);
+    // Most servers refuse a conversation without messages.
+    if (!core.counts_nothing() && !request.messages.empty()) {
+        encoded = core.chat().encode_count(request);
     }
     if (!encoded) {
         co_return core.estimate_tokens();

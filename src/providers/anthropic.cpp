@@ -117,9 +117,6 @@ public:
         const ChatRequest& request,
         const Endpoint& endpoint
     ) const override {
-        if (request.messages.empty()) {
-            return std::nullopt;  // the endpoint refuses a conversation without messages
-        }
         EncodeCache unused;
         return with_body("/messages/count_tokens", request, endpoint, AnthropicCall::count, unused);
     }

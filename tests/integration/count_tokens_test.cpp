@@ -140,6 +140,15 @@ TEST_P(CountTokensTest, TheProviderCountsTheTools) {
     EXPECT_EQ((wrapped ? count.at("generateContentRequest") : count).at("tools"), run.at("tools"));
 }
 
+TEST_P(CountTokensTest, AConversationWithoutMessagesIsEstimated) {
+    subject->reset();
+    const TokenCount count = subject->count_tokens(std::nullopt);
+    EXPECT_FALSE(count.exact);
+    EXPECT_EQ(count.source, TokenSource::estimate);
+    EXPECT_GT(count.input_tokens, 0) << "the system prompt";
+    EXPECT_EQ(server.requests().size(), 1U) << "nobody is asked";
+}
+
 TEST_P(CountTokensTest, AServerThatCannotCountIsAskedOnce) {
     server.push(Reply::json(R"({"error":"no such path"})").with_status(404));
     const TokenCount count = subject->count_tokens(std::nullopt);
@@ -226,6 +235,30 @@ TEST(CountTokensStatusTest, OnlyACompatibleServerMayLackTheEndpoint) {
         EXPECT_FALSE(has_no_counting(compatible, status)) << status;
     }
     EXPECT_FALSE(has_no_counting(compatible, std::nullopt));
+}
+
+TEST(CountTokensSchemaTest, AModelWithoutStructuredOutputCountsTheWordsItGets) {
+    ScriptedServer server;
+    SyncLLMProcess process =
+        LLMProgram::from_toml_string(
+            "[model]\nname = \"claude-3-opus\"\nprovider = \"anthropic\"\napi_key_env = \"\"\n"
+            "base_url = \"" +
+                server.url() + "\"\n[parameters]\nadapt_schemas = true\n" +
+                "response_schema = { type = \"object\", properties = { sky = { type = \"string\" } } }\n"
+                "[connection]\nca_file = \"" +
+                server.ca_file() + "\"\n",
+            "test.toml"
+        )
+            .start_sync();
+    server.push(Reply::json(read_cassette("anthropic", "anthropic-response.json")));
+    process.run("Sky?");
+    server.push(Reply::json(read_cassette("anthropic", "anthropic-count-tokens.json")));
+    EXPECT_TRUE(process.count_tokens().exact);
+    const Json asked = parse_json(server.requests().at(0).body);
+    const Json counted = parse_json(server.requests().at(1).body);
+    EXPECT_FALSE(counted.contains("output_config"));
+    EXPECT_EQ(counted.at("system"), asked.at("system"));
+    EXPECT_NE(counted.at("system").dump().find("JSON Schema"), std::string::npos);
 }
 
 TEST(CountTokensEstimateTest, AProtocolWithoutCountingEstimates) {

@@ -384,10 +384,5 @@ TEST(AnthropicRequestTest, Trap21_AKeyWithALineEndIsRefusedWithoutShowingIt) {
     EXPECT_EQ(std::string(error.what()).find("sk-secret"), std::string::npos);
 }
 
-TEST(AnthropicRequestTest, WithoutMessagesThereIsNothingToCount) {
-    EXPECT_FALSE(find_codec("anthropic")->encode_count_tokens(ChatRequest(), endpoint()).has_value()
-    );
-}
-
 }  // namespace
 }  // namespace llmproc
