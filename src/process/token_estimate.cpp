@@ -21,22 +21,28 @@ std::int64_t estimate(const Message& message) {
 }  // namespace
 
 TokenCount ProcessCore::estimate_tokens() const {
-    const std::lock_guard lock(mutex_);
+    History history;
+    LastRun last;
+    {
+        const std::lock_guard lock(mutex_);
+        history = history_;
+        last = last_run_ ? *last_run_ : LastRun();
+    }
     TokenCount count;
     std::size_t first = 0;
-    if (last_run_ && last_run_->usage.reported && last_run_->messages > 0) {
+    if (last.usage.reported && last.messages > 0) {
         // The last answer becomes input of the next request; its reasoning does not.
         count.source = TokenSource::last_usage;
-        count.input_tokens = last_run_->usage.input_tokens + last_run_->usage.output_tokens -
-                             last_run_->usage.reasoning_tokens;
-        first = last_run_->messages;
+        count.input_tokens = last.usage.input_tokens + last.usage.output_tokens -
+                             last.usage.reasoning_tokens;
+        first = last.messages;
     } else if (!settings_->system_prompt.empty()) {
         count.input_tokens = tokens_per_message +
                              static_cast<std::int64_t>(settings_->system_prompt.size()) /
                                  bytes_per_token;
     }
-    for (std::size_t i = first; i < history_.size(); ++i) {
-        count.input_tokens += estimate(*history_[i]);
+    for (std::size_t i = first; i < history.size(); ++i) {
+        count.input_tokens += estimate(*history[i]);
     }
     return count;
 }
