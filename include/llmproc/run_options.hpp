@@ -3,7 +3,6 @@
 #pragma once
 
 #include <llmproc/context_map.hpp>
-#include <llmproc/export.hpp>
 #include <llmproc/timeouts.hpp>
 
 #include <any>

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <llmproc/detail/type_of.hpp>
-#include <llmproc/export.hpp>
 #include <llmproc/run_result.hpp>
 
 #include <memory>
