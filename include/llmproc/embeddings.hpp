@@ -34,7 +34,7 @@ struct LLMPROC_API Embeddings {
     Embeddings() = default;
 
     std::vector<std::vector<float>> vectors;  ///< In the order of the texts.
-    Usage usage;                              ///< Of all requests.
+    Usage usage;                              ///< Of all requests; the process's stats have it too.
     std::string model;  ///< That made them, by the provider's account, else as asked for.
 };
 

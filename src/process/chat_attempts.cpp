@@ -75,7 +75,8 @@ StreamEvents events_of(const ChatReply& reply) {
 
 /// What a request may use of a provider's token budget: most count the answer's limit too.
 std::int64_t estimated_tokens(const HttpRequest& request, std::int64_t answer_tokens) {
-    return static_cast<std::int64_t>(request.body.size()) / bytes_per_token + answer_tokens;
+    return static_cast<std::int64_t>(request.body.size()) / bytes_per_token +
+           summable_tokens(answer_tokens);
 }
 
 void authorize(HttpRequest& request, const AccessToken& token) {

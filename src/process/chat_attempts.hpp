@@ -198,10 +198,11 @@ public:
         ChatTransport& transport,
         async::CallContext& call,
         Diagnostics& note,
+        Exchange* exchange,
         HttpRequest request,
         Decode decode
     )
-        : WholeAnswer(transport, call, note, nullptr, std::move(request)),
+        : WholeAnswer(transport, call, note, exchange, std::move(request)),
           decode_(decode) {}
 
     /// A server that answers 501 (RFC 9110, 15.6.2) lacks the endpoint, and will not have it later.

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 
 namespace llmproc {
 
@@ -36,6 +37,14 @@ Diagnostics merged(Diagnostics diagnostics, const Diagnostics& note) {
     fill(diagnostics.attempts, note.attempts);
     fill(diagnostics.stage, note.stage);
     return diagnostics;
+}
+
+std::int64_t tool_calls_of(const ChatReply& reply) {
+    std::int64_t calls = 0;
+    for (const ContentBlock& block : reply.message.content()) {
+        calls += std::holds_alternative<ToolCallBlock>(block) ? 1 : 0;
+    }
+    return calls;
 }
 
 ExchangePlan plan_of(
@@ -92,15 +101,6 @@ HttpRequest ChatClient::encode(const ChatRequest& request, bool stream, EncodeCa
         ->encode(instructed ? *instructed : request, settings.endpoint, stream, cache);
 }
 
-asio::awaitable<ChatReply> ChatClient::send(
-    const CallTerms& terms,
-    const ChatRequest& request,
-    EncodeCache& cache,
-    Diagnostics& note
-) {
-    HttpRequest encoded = encode(request, false, cache);
-    Exchange exchange(terms.account, plan_of(transport_, request, encoded));
-    WholeReply attempt(transport_, terms.call, note, exchange, std::move(encoded));
 std::optional<HttpRequest> ChatClient::encode_count(const ChatRequest& request) const {
     const ProcessSettings& settings = *transport_.settings;
     const std::optional<ChatRequest> instructed =
@@ -111,9 +111,18 @@ std::optional<HttpRequest> ChatClient::encode_count(const ChatRequest& request) 
     );
 }
 
+asio::awaitable<ChatReply> ChatClient::send(
+    const CallTerms& terms,
+    const ChatRequest& request,
+    EncodeCache& cache,
+    Diagnostics& note
+) {
+    HttpRequest encoded = encode(request, false, cache);
+    Exchange exchange(terms.account, plan_of(transport_, request, encoded));
+    WholeReply attempt(transport_, terms.call, note, exchange, std::move(encoded));
     attempt.names = providers::ToolNames(request.tools);
     co_await perform_with_retries(terms.call, terms.policy, attempt, retry_counters_, note);
-    exchange.succeeded(attempt.reply);
+    exchange.succeeded(attempt.reply.usage, tool_calls_of(attempt.reply));
     co_return std::move(attempt.reply);
 }
 
@@ -129,7 +138,7 @@ asio::awaitable<ChatReply> ChatClient::stream(
     StreamedReply attempt(transport_, terms.call, note, exchange, std::move(encoded), sink);
     attempt.names = providers::ToolNames(request.tools);
     co_await perform_with_retries(terms.call, terms.policy, attempt, retry_counters_, note);
-    exchange.succeeded(attempt.reply);
+    exchange.succeeded(attempt.reply.usage, tool_calls_of(attempt.reply));
     co_return std::move(attempt.reply);
 }
 

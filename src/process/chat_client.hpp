@@ -63,26 +63,28 @@ public:
         ReplySink& sink,
         Diagnostics& note
     );
-    /// Asks another endpoint; the codec's `decode` reads the answer.
+    /// Asks another endpoint; the codec's `decode` reads the answer. `exchange` is told what
+    /// failed attempts have used; null = they use nothing.
     template <typename T>
     boost::asio::awaitable<T> fetch(
         async::CallContext& call,
         const wire::RetryPolicy& policy,
         HttpRequest request,
         T (Codec::*decode)(const HttpResponse& response) const,
-        Diagnostics& note
+        Diagnostics& note,
+        Exchange* exchange = nullptr
     ) {
-        FetchedValue<T> attempt(transport_, call, note, std::move(request), decode);
+        FetchedValue<T> attempt(transport_, call, note, exchange, std::move(request), decode);
         co_await perform_with_retries(call, policy, attempt, retry_counters_, note);
         co_return std::move(attempt.value);
     }
 
-    const net::HttpCounters& counters() const noexcept { return transport_.http.counters(); }
-    const RetryCounters& retry_counters() const noexcept { return retry_counters_; }
     /// The request that has `request`, with all its parameters, counted; none = the protocol has
     /// none.
     std::optional<HttpRequest> encode_count(const ChatRequest& request) const;
 
+    const net::HttpCounters& counters() const noexcept { return transport_.http.counters(); }
+    const RetryCounters& retry_counters() const noexcept { return retry_counters_; }
     /// Provider, model and address, for diagnostics.
     Diagnostics describe(const ChatRequest& request) const { return describe(request.model); }
     Diagnostics describe(const std::string& model) const;

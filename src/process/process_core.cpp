@@ -305,7 +305,7 @@ ProcessStats ProcessCore::stats() const {
     stats.usage = spent.usage;
     stats.cost = spent.cost;
     stats.unpriced = spent.unpriced;
-    stats.tool_calls = spent.tool_calls;
+    stats.tool_calls = static_cast<std::uint64_t>(spent.tool_calls);
     const std::lock_guard lock(mutex_);
     stats.runs = runs_;
     stats.failed_runs = failed_runs_;

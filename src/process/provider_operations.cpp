@@ -2,10 +2,12 @@
 #include "process/count_tokens.hpp"
 #include "process/operations.hpp"
 #include "process/reported_operation.hpp"
+#include "process/token_estimate.hpp"
 #include "providers/request_parts.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -140,6 +142,19 @@ private:
     Embeddings result_;
 };
 
+ExchangePlan plan_of(
+    const ProcessSettings& settings,
+    const EmbedRequest& request,
+    const HttpRequest& encoded
+) {
+    ExchangePlan plan;
+    plan.provider = settings.endpoint.provider;
+    plan.model = request.model;
+    plan.input_tokens = static_cast<std::int64_t>(encoded.body.size()) / bytes_per_token;
+    plan.max_tokens = 0;
+    return plan;
+}
+
 [[noreturn]] void no_embeddings(const ProcessCore& core) {
     not_supported(
         core,
@@ -169,13 +184,16 @@ asio::awaitable<void> embed_body(
             no_embeddings(core);
         }
         providers::add_extra_headers(*encoded, settings.params);
+        Exchange exchange(call->spending(), plan_of(settings, part, *encoded));
         Embeddings some = co_await core.chat().fetch(
             call->context(),
             call->retry(),
             std::move(*encoded),
             &Codec::decode_embeddings,
-            outcome->note
+            outcome->note,
+            &exchange
         );
+        exchange.succeeded(some.usage);
         batches.add(std::move(some));
     }
     outcome->value.emplace(batches.take());

@@ -1,11 +1,12 @@
 #include "process/spending.hpp"
 
+#include "process/token_estimate.hpp"
+
 #include <array>
 #include <cstdio>
 #include <string>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace llmproc {
 
@@ -55,7 +56,7 @@ void check_limit(
     }
     throw LLMError(
         Errc::budget_exhausted,
-        text + "; nothing was sent, the conversation is as it was; " + scope.remedy
+        text + "; nothing more was sent, the conversation is as it was; " + scope.remedy
     );
 }
 
@@ -63,24 +64,19 @@ void check_limits(
     const Scope& scope,
     const SpendingLimits& limits,
     const Spent& used,
-    const Spent& in_progress
+    const Spent& in_progress,
+    std::int64_t tool_calls
 ) {
     check_limit(scope, "max_requests", limits.max_requests, used.requests, in_progress.requests);
     check_limit(scope, "max_tokens", limits.max_tokens, used.tokens, in_progress.tokens);
     check_limit(scope, "max_cost_usd", limits.max_cost_usd, used.usd, in_progress.usd);
-    check_limit(
-        scope,
-        "max_tool_calls",
-        limits.max_tool_calls,
-        used.tool_calls,
-        in_progress.tool_calls
-    );
+    check_limit(scope, "max_tool_calls", limits.max_tool_calls, tool_calls, std::int64_t{0});
 }
 
 Spent reserved_for(const ExchangePlan& plan, const ModelPrice* price) {
     Usage expected;
     expected.input_tokens = plan.input_tokens;
-    expected.output_tokens = plan.max_tokens.value_or(usual_answer);
+    expected.output_tokens = summable_tokens(plan.max_tokens.value_or(usual_answer));
     Spent reserved;
     reserved.requests = 1;
     reserved.tokens = expected.input_tokens + expected.output_tokens;
@@ -103,7 +99,6 @@ Spent& Spent::operator+=(const Spent& other) noexcept {
     requests += other.requests;
     tokens += other.tokens;
     usd += other.usd;
-    tool_calls += other.tool_calls;
     return *this;
 }
 
@@ -111,7 +106,6 @@ Spent& Spent::operator-=(const Spent& other) noexcept {
     requests -= other.requests;
     tokens -= other.tokens;
     usd -= other.usd;
-    tool_calls -= other.tool_calls;
     return *this;
 }
 
@@ -145,8 +139,14 @@ Exchange::Exchange(RunSpending& run, const ExchangePlan& plan)
         );
     }
     const std::lock_guard lock(process_.mutex_);
-    check_limits(of_run, settings.run, run_.used_, Spent());
-    check_limits(of_process, settings.process, process_.used_, process_.in_progress_);
+    check_limits(of_run, settings.run, run_.used_, Spent(), run_.totals_.tool_calls);
+    check_limits(
+        of_process,
+        settings.process,
+        process_.used_,
+        process_.in_progress_,
+        process_.totals_.tool_calls
+    );
     // The exchange counts from now on; its tokens and costs, when they are known.
     Spent request;
     request.requests = 1;
@@ -187,21 +187,15 @@ void Exchange::failed(const Usage& usage) noexcept {
     count(process_.totals_, usage, cost);
 }
 
-void Exchange::succeeded(const ChatReply& reply) noexcept {
-    const Usage& usage = reply.usage;
+void Exchange::succeeded(const Usage& usage, std::int64_t tool_calls) noexcept {
     const std::optional<Cost> cost = cost_of(usage);
-    std::int64_t tool_calls = 0;
-    for (const ContentBlock& block : reply.message.content()) {
-        tool_calls += std::holds_alternative<ToolCallBlock>(block) ? 1 : 0;
-    }
     Spent spent;
     spent.tokens = usage.reported ? usage.input_tokens + usage.output_tokens : reserved_.tokens;
     spent.usd = cost ? cost->usd : reserved_.usd;
-    spent.tool_calls = tool_calls;
     const auto add = [&](SpendingTotals& totals) {
         count(totals, usage, cost);
         ++totals.exchanges;
-        totals.tool_calls += static_cast<std::uint64_t>(tool_calls);
+        totals.tool_calls += tool_calls;
     };
     run_.used_ += spent;
     add(run_.totals_);

@@ -2,7 +2,6 @@
 /// What the calls of a process have used, and the limits that stop them.
 #pragma once
 
-#include <llmproc/chat.hpp>
 #include <llmproc/cost.hpp>
 #include <llmproc/error.hpp>
 #include <llmproc/usage.hpp>
@@ -35,7 +34,6 @@ struct Spent {
     std::int64_t requests = 0;
     std::int64_t tokens = 0;
     double usd = 0;
-    std::int64_t tool_calls = 0;
 
     Spent& operator+=(const Spent& other) noexcept;
     Spent& operator-=(const Spent& other) noexcept;
@@ -47,7 +45,7 @@ struct SpendingTotals {
     std::optional<Cost> cost;  ///< Of what has a known price.
     std::uint64_t exchanges = 0;
     std::uint64_t unpriced = 0;
-    std::uint64_t tool_calls = 0;
+    std::int64_t tool_calls = 0;
 
     /// The cost if every exchange had a known price.
     std::optional<Cost> complete_cost() const noexcept;
@@ -116,7 +114,7 @@ public:
     /// An attempt has failed after its provider had counted `usage`.
     void failed(const Usage& usage) noexcept;
     /// The answer has come. Without reported usage the estimate counts against the limits.
-    void succeeded(const ChatReply& reply) noexcept;
+    void succeeded(const Usage& usage, std::int64_t tool_calls = 0) noexcept;
 
 private:
     std::optional<Cost> cost_of(const Usage& usage) const noexcept;

@@ -300,6 +300,9 @@ TEST(SpendingTypedTest, ARunThatAsksAgainIsSummedAndMayBeStopped) {
         FAIL();
     } catch (const LLMError& error) {
         EXPECT_EQ(error.errc(), Errc::budget_exhausted) << error.what();
+        EXPECT_NE(error.message().find("nothing more was sent"), std::string::npos);
+        EXPECT_EQ(error.diagnostics().partial_text, "Gladly.");
+        EXPECT_EQ(error.diagnostics().partial_usage.value_or(Usage()).total_tokens, 110);
     }
     EXPECT_TRUE(limited.messages().empty());
     EXPECT_EQ(limited.stats().usage.total_tokens, 110);

@@ -3,27 +3,25 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace llmproc {
 namespace {
 
-ChatReply reply_of(std::int64_t input, std::int64_t output, int tool_calls = 0) {
-    ChatReply reply;
-    reply.usage.input_tokens = input;
-    reply.usage.output_tokens = output;
-    reply.usage.total_tokens = input + output;
-    reply.usage.reported = true;
-    std::vector<ContentBlock> blocks;
-    for (int i = 0; i < tool_calls; ++i) {
-        blocks.emplace_back(ToolCallBlock("id", "tool", "{}"));
-    }
-    reply.message = Message(Role::assistant, std::move(blocks));
-    return reply;
+Usage used(std::int64_t input, std::int64_t output) {
+    Usage usage;
+    usage.input_tokens = input;
+    usage.output_tokens = output;
+    usage.total_tokens = input + output;
+    usage.reported = true;
+    return usage;
 }
 
 class SpendingTest : public ::testing::Test {
@@ -45,9 +43,9 @@ protected:
         return *spending;
     }
 
-    void exchange(RunSpending& run, const ChatReply& reply) {
+    void exchange(RunSpending& run, const Usage& usage, std::int64_t tool_calls = 0) {
         Exchange one(run, plan);
-        one.succeeded(reply);
+        one.succeeded(usage, tool_calls);
     }
 
     /// The text of the refusal; empty = it was let through.
@@ -69,17 +67,17 @@ protected:
 TEST_F(SpendingTest, WithoutLimitsEverythingPassesAndIsSummed) {
     RunSpending first(account());
     RunSpending second(account());
-    exchange(first, reply_of(1'000, 100, 2));
-    exchange(first, reply_of(2'000, 200));
-    exchange(second, reply_of(4'000, 400, 1));
+    exchange(first, used(1'000, 100), 2);
+    exchange(first, used(2'000, 200));
+    exchange(second, used(4'000, 400), 1);
     EXPECT_EQ(first.totals().usage.input_tokens, 3'000);
     EXPECT_EQ(first.totals().exchanges, 2U);
-    EXPECT_EQ(first.totals().tool_calls, 2U);
+    EXPECT_EQ(first.totals().tool_calls, 2);
     ASSERT_TRUE(first.totals().complete_cost().has_value());
     EXPECT_DOUBLE_EQ(first.totals().complete_cost()->usd, 0.003 + 0.003);
     EXPECT_EQ(account().totals().usage.total_tokens, 7'700);
     EXPECT_EQ(account().totals().exchanges, 3U);
-    EXPECT_EQ(account().totals().tool_calls, 3U);
+    EXPECT_EQ(account().totals().tool_calls, 3);
     EXPECT_DOUBLE_EQ(account().totals().cost->usd, 0.007 + 0.007);
 }
 
@@ -101,7 +99,7 @@ TEST_F(SpendingTest, EachLimitOfARunIsNamedWithItsValueAndWhatWasUsed) {
         settings.run = row.limits;
         Spending process(std::make_shared<const SpendingSettings>(settings));
         RunSpending run(process);
-        exchange(run, reply_of(1'000, 100, 3));
+        exchange(run, used(1'000, 100), 3);
         const std::string message = refused(run);
         EXPECT_NE(message.find(row.text), std::string::npos) << message;
         EXPECT_NE(message.find("raise it in the program file"), std::string::npos) << message;
@@ -114,8 +112,8 @@ TEST_F(SpendingTest, TheLimitsOfAProcessCountAllItsRuns) {
     settings.process.max_requests = 2;
     RunSpending first(account());
     RunSpending second(account());
-    exchange(first, reply_of(1, 1));
-    exchange(second, reply_of(1, 1));
+    exchange(first, used(1, 1));
+    exchange(second, used(1, 1));
     RunSpending third(account());
     const std::string message = refused(third);
     EXPECT_NE(message.find("limits.process.max_requests = 2"), std::string::npos) << message;
@@ -125,8 +123,8 @@ TEST_F(SpendingTest, TheLimitsOfAProcessCountAllItsRuns) {
 TEST_F(SpendingTest, TheLastExchangeMayTakeMoreThanWasLeft) {
     settings.process.max_tokens = 1'000;
     RunSpending run(account());
-    exchange(run, reply_of(999, 0));
-    exchange(run, reply_of(5'000, 5'000));
+    exchange(run, used(999, 0));
+    exchange(run, used(5'000, 5'000));
     EXPECT_NE(refused(run), "");
     EXPECT_EQ(run.totals().exchanges, 2U);
 }
@@ -147,7 +145,7 @@ TEST_F(SpendingTest, CallsInProgressHoldWhatTheyMayNeed) {
     }
     EXPECT_EQ(open.size(), 5U) << "200 tokens each";
     EXPECT_EQ(refusals, 59);
-    open.back()->succeeded(reply_of(1, 1));
+    open.back()->succeeded(used(1, 1));
     open.pop_back();
     EXPECT_EQ(refused(*runs.back()), "") << "what was not needed is free again";
     open.clear();
@@ -163,6 +161,36 @@ TEST_F(SpendingTest, AnAnswerWithoutALimitIsTakenForAUsualOne) {
     EXPECT_NE(refused(run), "");
 }
 
+TEST_F(SpendingTest, CallsInProgressHoldWhatTheyMayCost) {
+    // 100 tokens read and 100 written: 0.0001 + 0.001 dollars.
+    settings.process.max_cost_usd = 0.002;
+    RunSpending run(account());
+    std::optional<Exchange> first(std::in_place, run, plan);
+    const Exchange second(run, plan);
+    const std::string message = refused(run);
+    EXPECT_NE(message.find("0 USD used, 0.0022 USD reserved"), std::string::npos) << message;
+    first.reset();
+    EXPECT_EQ(refused(run), "") << "what was not needed is free again";
+}
+
+TEST_F(SpendingTest, AnAnswerWithoutUsageCostsItsEstimateOfTheLimit) {
+    settings.run.max_cost_usd = 0.002;
+    RunSpending run(account());
+    exchange(run, Usage());
+    EXPECT_EQ(refused(run), "");
+    exchange(run, Usage());
+    EXPECT_NE(refused(run).find("0.0022 USD used"), std::string::npos);
+    EXPECT_EQ(run.totals().complete_cost(), std::nullopt) << "an estimate is no cost";
+}
+
+TEST_F(SpendingTest, AnEnormousLimitOfAnswersDoesNotOverflow) {
+    settings.process.max_tokens = 1'000;
+    plan.max_tokens = std::numeric_limits<std::int64_t>::max();
+    RunSpending run(account());
+    const Exchange first(run, plan);
+    EXPECT_NE(refused(run), "");
+}
+
 TEST_F(SpendingTest, ManyThreadsNeverSendMoreThanTheLimit) {
     settings.process.max_requests = 100;
     Spending& process = account();
@@ -175,7 +203,7 @@ TEST_F(SpendingTest, ManyThreadsNeverSendMoreThanTheLimit) {
                 try {
                     Exchange one(run, plan);
                     sent.fetch_add(1);
-                    one.succeeded(reply_of(1, 1));
+                    one.succeeded(used(1, 1));
                 } catch (const LLMError&) {
                     continue;
                 }
@@ -194,8 +222,8 @@ TEST_F(SpendingTest, WhatAFailedAttemptReportedIsSpent) {
     RunSpending run(account());
     {
         Exchange one(run, plan);
-        one.failed(reply_of(500, 100).usage);
-        one.failed(reply_of(500, 100).usage);
+        one.failed(used(500, 100));
+        one.failed(used(500, 100));
     }
     EXPECT_EQ(run.totals().usage.input_tokens, 1'000);
     EXPECT_EQ(run.totals().exchanges, 0U);
@@ -206,7 +234,7 @@ TEST_F(SpendingTest, WhatAFailedAttemptReportedIsSpent) {
 TEST_F(SpendingTest, AnAnswerWithoutUsageCountsWithItsEstimateAndHasNoCost) {
     settings.run.max_tokens = 200;
     RunSpending run(account());
-    exchange(run, ChatReply());
+    exchange(run, Usage());
     EXPECT_EQ(run.totals().unpriced, 1U);
     EXPECT_EQ(run.totals().complete_cost(), std::nullopt);
     EXPECT_NE(refused(run).find("200 used"), std::string::npos);
@@ -215,12 +243,12 @@ TEST_F(SpendingTest, AnAnswerWithoutUsageCountsWithItsEstimateAndHasNoCost) {
 TEST_F(SpendingTest, AModelWithoutAPriceHasNoCostInsteadOfNone) {
     plan.model = "unknown";
     RunSpending run(account());
-    exchange(run, reply_of(10, 10));
+    exchange(run, used(10, 10));
     EXPECT_EQ(run.totals().complete_cost(), std::nullopt);
     EXPECT_EQ(account().totals().unpriced, 1U);
     EXPECT_EQ(account().totals().cost, std::nullopt);
     plan.model = "known";
-    exchange(run, reply_of(1'000'000, 0));
+    exchange(run, used(1'000'000, 0));
     EXPECT_EQ(run.totals().complete_cost(), std::nullopt) << "a part of a sum is no sum";
     EXPECT_EQ(account().totals().cost, Cost{1});
 }
