@@ -143,6 +143,7 @@ protected:
         boost::asio::steady_timer tick(io_, std::chrono::steady_clock::time_point());
         bool seen = false;
         tick.async_wait([&seen](const boost::system::error_code&) { seen = true; });
+        io_.restart();  // It has stopped if the stream has ended.
         while (!seen) {
             io_.run_one();
         }
