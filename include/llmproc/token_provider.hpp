@@ -28,14 +28,15 @@ struct LLMPROC_API AccessToken {
 
 /// Where tokens come from: a function that may block, or a coroutine function.
 ///
-/// It is asked when there is no token, `margin` before the token expires, and once when the server
-/// answers 401. All processes of a program share the token; while it is being fetched further calls
-/// wait for the same one, each within its own limits (Stage::token). What the callback throws fails
-/// those calls with Errc::authentication_failed; the next call asks again.
+/// It is asked when there is no token, by the first call from `margin` before the token expires, and
+/// once when the server answers 401. All processes of a program share the token. Until it expires
+/// calls use it; then they wait for the next one, each within its own limits (Stage::token). What
+/// the callback throws fails those calls with Errc::authentication_failed; the next call asks again.
 ///
-/// A function runs on a thread of `Executor::shared()`. A coroutine runs on the io_context of the
-/// call that needs the token first; it is cancelled after 60 s, and then or with its context's end
-/// the next call asks anew.
+/// A function runs on a thread that the program has for it. A coroutine runs on the io_context of
+/// the call that asks. After 60 s a coroutine is cancelled and a function left to itself, and then
+/// or with the context's end the next call asks anew; while two functions hang, calls that need a
+/// token fail with Errc::limit_reached.
 /// Lifetime: the programs made with it and their processes keep the callback.
 /// Thread safety: it is asked by one call at a time (two, if one was given up), on any thread.
 class LLMPROC_API TokenProvider {
@@ -58,8 +59,8 @@ public:
             // NOLINTNEXTLINE(google-explicit-constructor,hicpp-explicit-conversions,bugprone-forwarding-reference-overload)
             TokenProvider(F&& ask) : coroutine_(std::forward<F>(ask)) {}
 
-    /// How long before its expiry a token is replaced, 300 s unless said; of a token that lives for
-    /// less than twice as long, half its life.
+    /// How long before its expiry a token is replaced, 300 s unless said, a day at most; of a token
+    /// that lives for less than twice as long, half its life.
     TokenProvider& margin(std::chrono::seconds value) noexcept {
         margin_ = value;
         return *this;

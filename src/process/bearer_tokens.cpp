@@ -1,7 +1,6 @@
 #include "process/bearer_tokens.hpp"
 
 #include <llmproc/error.hpp>
-#include <llmproc/executor.hpp>
 #include "async/one_shot.hpp"
 #include "async/spawn.hpp"
 #include "net/context_service.hpp"
@@ -20,9 +19,9 @@ namespace asio = boost::asio;
 
 /// One call of the callback and those who wait for it.
 struct BearerTokens::Fetch {
-    explicit Fetch(Time time) : begun(time) {}
+    explicit Fetch(Steady time) : begun(time) {}
 
-    const Time begun;
+    const Steady begun;
     /// It may be ended by a thread of any kind.
     async::OneShot ended{nullptr};
     // Set before `ended`, under the source's mutex.
@@ -45,11 +44,8 @@ std::exception_ptr failure_of_callback(const std::exception_ptr& error) noexcept
         try {
             std::rethrow_exception(error);
         } catch (const LLMError& known) {
-            // Where there was no thread or no time for it, the credentials may be right.
-            const bool own = known.errc() == Errc::queue_full ||
-                             known.errc() == Errc::limit_reached ||
-                             known.errc() == Errc::would_deadlock;
-            code = own ? known.errc() : code;
+            // Where there was no thread for it, the credentials may be right.
+            code = known.errc() == Errc::limit_reached ? known.errc() : code;
             problem = "failed: " + known.message();
         } catch (const std::exception& known) {
             problem = std::string("failed: ") + known.what();
@@ -64,7 +60,7 @@ std::exception_ptr failure_of_callback(const std::exception_ptr& error) noexcept
 
 }  // namespace
 
-/// The callback as a job of the shared threads.
+/// The callback as a job. What it ends in is told in `finish`, when its thread is free for the next.
 class BearerTokens::Job final : public WorkerJob {
 public:
     Job(std::shared_ptr<BearerTokens> source, std::shared_ptr<Fetch> fetch)
@@ -73,12 +69,18 @@ public:
 
     void run() noexcept override {
         try {
-            source_->end(fetch_, source_->provider_.function()());
+            token_ = source_->provider_.function()();
         } catch (...) {
-            source_->fail(fetch_, std::current_exception());
+            error_ = std::current_exception();
         }
     }
-    void finish() noexcept override {}
+    void finish() noexcept override {
+        if (error_) {
+            source_->fail(fetch_, error_);
+        } else {
+            source_->end(fetch_, std::move(token_));
+        }
+    }
     void request_stop() noexcept override {}
     void refuse(std::exception_ptr error) noexcept override { source_->fail(fetch_, error); }
     bool nested() const noexcept override { return false; }
@@ -86,6 +88,8 @@ public:
 private:
     const std::shared_ptr<BearerTokens> source_;
     const std::shared_ptr<Fetch> fetch_;
+    AccessToken token_;
+    std::exception_ptr error_;
 };
 
 /// Tells who waits on other io_contexts that the one of the coroutine has died.
@@ -111,9 +115,10 @@ private:
     const std::shared_ptr<async::CallContext> call_;
 };
 
-BearerTokens::BearerTokens(TokenProvider provider, Now now)
+BearerTokens::BearerTokens(TokenProvider provider, Clocks clocks, std::chrono::milliseconds limit)
     : provider_(std::move(provider)),
-      now_(std::move(now)) {}
+      clocks_(std::move(clocks)),
+      limit_(limit) {}
 
 BearerTokens::~BearerTokens() = default;
 
@@ -135,11 +140,6 @@ BearerTokens::TokenPtr BearerTokens::checked(AccessToken token) const {
     return std::make_shared<const AccessToken>(std::move(token));
 }
 
-BearerTokens::TokenPtr BearerTokens::unexpired_token() const {
-    const std::lock_guard lock(mutex_);
-    return token_ && now() < token_->expiry ? token_ : nullptr;
-}
-
 asio::awaitable<BearerTokens::TokenPtr> BearerTokens::get(async::CallContext& call) {
     TokenPtr token;
     while (!token) {
@@ -150,11 +150,7 @@ asio::awaitable<BearerTokens::TokenPtr> BearerTokens::get(async::CallContext& ca
         co_await wait(call, fetch);
         token = fetch->token;
         if (!token && fetch->error) {
-            // It was asked early: until it expires the last token is still good.
-            token = unexpired_token();
-            if (!token) {
-                std::rethrow_exception(fetch->error);
-            }
+            std::rethrow_exception(fetch->error);
         }
     }
     co_return token;
@@ -180,14 +176,17 @@ std::shared_ptr<BearerTokens::Fetch> BearerTokens::join(
     {
         const std::lock_guard lock(mutex_);
         const Time time = now();
-        if (token_ && time < replace_at_) {
+        if (token_ && time < token_->expiry) {
             token = token_;
+        }
+        if (token && time < replace_at_) {
             return nullptr;
         }
-        if (fetch_ && time < fetch_->begun + fetch_limit) {
-            return fetch_;
+        const Steady begun = steady();
+        if (fetch_ && begun - fetch_->begun < limit_) {
+            return token ? nullptr : fetch_;
         }
-        fetch = std::make_shared<Fetch>(time);
+        fetch = std::make_shared<Fetch>(begun);
         fetch_ = fetch;
     }
     try {
@@ -195,7 +194,7 @@ std::shared_ptr<BearerTokens::Fetch> BearerTokens::join(
     } catch (...) {
         fail(fetch, std::current_exception());
     }
-    return fetch;
+    return token ? nullptr : fetch;
 }
 
 void BearerTokens::begin(
@@ -207,7 +206,20 @@ void BearerTokens::begin(
         return;
     }
     auto job = std::make_shared<Job>(shared_from_this(), fetch);
-    detail::pool_of(Executor::shared())->submit(std::move(job));
+    try {
+        detail::pool_of(threads_)->submit(std::move(job));
+    } catch (const LLMError& error) {
+        if (error.errc() != Errc::queue_full) {
+            throw;
+        }
+        throw LLMError(
+            Errc::limit_reached,
+            "it was not called, since " + std::to_string(max_functions) +
+                " earlier calls of it have not returned; give what it does a time limit of less "
+                "than " +
+                std::to_string(std::chrono::ceil<std::chrono::seconds>(limit_).count()) + " s"
+        );
+    }
 }
 
 void BearerTokens::begin_coroutine(
@@ -216,17 +228,20 @@ void BearerTokens::begin_coroutine(
 ) {
     // A strand of its own: the call and its process may be gone before the coroutine ends.
     const asio::any_io_executor plain = net::plain_executor(executor);
-    auto call = std::make_shared<async::CallContext>(asio::make_strand(plain), fetch_limit);
+    const Timeouts limits = Timeouts().token(limit_);
+    auto call = std::make_shared<async::CallContext>(asio::make_strand(plain), limits);
     auto member = std::make_shared<Member>(shared_from_this(), fetch, call);
     net::ContextService::of(plain).enroll(member);
     std::function<void()> begin = [source = shared_from_this(), fetch, call, member] {
-        async::Completion done = [source, fetch, member](const std::exception_ptr& error) {
-            if (error) {
+        async::Completion done = [source, fetch, call, member](const std::exception_ptr& error) {
+            if (error && call->interrupted()) {
+                source->settle(fetch, nullptr, error);
+            } else if (error) {
                 source->fail(fetch, error);
             }
         };
         try {
-            async::spawn(call, source->ask(fetch), std::move(done));
+            async::spawn(call, source->ask(fetch, call), std::move(done));
         } catch (...) {
             call->finish();
             source->fail(fetch, std::current_exception());
@@ -235,8 +250,12 @@ void BearerTokens::begin_coroutine(
     async::start(*call, std::move(begin));
 }
 
-asio::awaitable<void> BearerTokens::ask(std::shared_ptr<Fetch> fetch) {
+asio::awaitable<void> BearerTokens::ask(
+    std::shared_ptr<Fetch> fetch,
+    std::shared_ptr<async::CallContext> call
+) {
     const std::shared_ptr<BearerTokens> self = shared_from_this();
+    call->enter(Stage::token);
     AccessToken token = co_await provider_.coroutine()();
     end(fetch, std::move(token));
 }

@@ -15,6 +15,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
@@ -220,6 +221,14 @@ LLMProgram LLMProgram::with_token_provider(TokenProvider provider) const {
         throw LLMError(
             Errc::invalid_argument,
             "the function that gives the tokens is empty; pass one that returns an AccessToken"
+        );
+    }
+    constexpr std::chrono::hours longest_margin(24);
+    if (provider.margin() < std::chrono::seconds(0) || provider.margin() > longest_margin) {
+        throw LLMError(
+            Errc::invalid_argument,
+            "the margin of the token provider is " + std::to_string(provider.margin().count()) +
+                " s; give at least 0 s and at most a day"
         );
     }
     changed->tokens = std::make_shared<BearerTokens>(std::move(provider));

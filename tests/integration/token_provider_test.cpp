@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <future>
 #include <memory>
@@ -355,6 +356,24 @@ TEST(LogSecretsTest, Trap21_NoLineHasAKeyOrAToken) {
     for (const RecordedRequest& request : server.requests()) {
         EXPECT_EQ(bearer(request), "Bearer " + secret);
     }
+}
+
+TEST(TokenProviderTest, AMarginBeyondADayOrBelowZeroIsRefused) {
+    ScriptedServer server;
+    for (const std::chrono::seconds margin :
+         {std::chrono::seconds(-1), std::chrono::seconds(86'401), std::chrono::seconds::max()}) {
+        TokenProvider provider([] { return AccessToken(Secret("t")); });
+        provider.margin(margin);
+        try {
+            static_cast<void>(program_for(server).with_token_provider(provider));
+            ADD_FAILURE() << "taken: " << margin.count();
+        } catch (const LLMError& error) {
+            EXPECT_EQ(error.errc(), Errc::invalid_argument);
+        }
+    }
+    TokenProvider longest([] { return AccessToken(Secret("t")); });
+    longest.margin(std::chrono::hours(24));
+    EXPECT_NO_THROW(static_cast<void>(program_for(server).with_token_provider(longest)));
 }
 
 TEST(TokenProviderTest, AnEmptyFunctionIsRefused) {
