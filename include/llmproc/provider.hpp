@@ -64,8 +64,8 @@ struct LLMPROC_API ProviderProfile {
     std::string base_url;     ///< Empty = `model.base_url` must be set (vertex: `region`).
     std::string api_key_env;  ///< Variable that holds the key; empty = no key is needed.
     Hosting hosting = Hosting::direct;
-    /// Name of the protocol at any address but the vendor's own, where the quirks are those of
-    /// "openai_compatible"; empty = the same.
+    /// Name of the protocol at any address but `base_url`'s host and those below it, where the
+    /// quirks are those of "openai_compatible"; empty = the same.
     std::string codec_elsewhere;
     ProviderQuirks quirks;
 };
@@ -74,7 +74,7 @@ struct LLMPROC_API ProviderProfile {
 struct LLMPROC_API Endpoint {
     Endpoint() = default;
     std::string provider;  ///< Name of the profile.
-    std::string base_url;  ///< With path prefix, without trailing slash.
+    std::string base_url;  ///< With path prefix, without trailing slash; may end with a query.
     std::string model;     ///< Used where the request names none.
     Secret api_key;        ///< Empty = no authorization header is sent by the codec.
     Hosting hosting = Hosting::direct;
@@ -212,7 +212,8 @@ LLMPROC_API std::vector<ProviderProfile> provider_profiles();
 /// serve several rows. See docs/adding_a_provider.md.
 /// Lifetime: for ever; a plugin that registers one must not be unloaded.
 /// Throws LLMError{invalid_argument}: the profile's or the codec's name is empty or taken, the
-/// protocol is not known, or `profile.codec` names another one than `codec`.
+/// protocol is not known, `profile.codec` names another one than `codec`, `base_url` is no URL, or
+/// is empty although there is a `codec_elsewhere`.
 /// Thread safety: from any thread, at any time.
 LLMPROC_API void register_provider(
     ProviderProfile profile,

@@ -1,6 +1,7 @@
 #include "process/chat_attempts.hpp"
 
 #include "process/token_estimate.hpp"
+#include "providers/profiles.hpp"
 #include "providers/stream_driver.hpp"
 #include "wire/rate_limit_headers.hpp"
 #include "wire/retry_policy.hpp"
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <typeinfo>
 #include <utility>
 
 namespace llmproc {
@@ -123,35 +125,54 @@ void ChatAttempt::learn_limits(const HttpResponse& head) {
     }
 }
 
-asio::awaitable<net::HttpExchange> ChatAttempt::send(
-    const HttpRequest& request,
-    BearerTokens::TokenPtr& token
-) {
+asio::awaitable<net::HttpExchange> ChatAttempt::send(HttpRequest& request) {
     if (!transport_.settings->tokens) {
         co_return co_await transport_.http.send(call_, request);
     }
     BearerTokens& tokens = *transport_.settings->tokens;
-    authorized_ = request;
-    token = co_await tokens.get(call_);
-    authorize(authorized_, *token);
+    token_ = co_await tokens.get(call_);
+    authorize(request, *token_);
     {
-        net::HttpExchange exchange = co_await transport_.http.send(call_, authorized_);
+        net::HttpExchange exchange = co_await transport_.http.send(call_, request);
         constexpr int unauthorized = 401;
         if (exchange.head().status != unauthorized) {
             co_return std::move(exchange);
         }
-        tokens.invalidate(*token);
+        tokens.invalidate(*token_);
         // Read to its end, the answer leaves a connection that can be used again.
         const std::string refused = co_await read_error_body(exchange);
     }
-    token = co_await tokens.get(call_);
-    authorize(authorized_, *token);
-    co_return co_await transport_.http.send(call_, authorized_);
+    token_ = co_await tokens.get(call_);
+    authorize(request, *token_);
+    co_return co_await transport_.http.send(call_, request);
 }
 
-asio::awaitable<net::HttpExchange> ChatAttempt::open(const HttpRequest& request) {
-    BearerTokens::TokenPtr token;
-    net::HttpExchange exchange = co_await send(request, token);
+const Secret& ChatAttempt::credential() const noexcept {
+    return token_ ? token_->token : transport_.settings->endpoint.api_key;
+}
+
+std::exception_ptr ChatAttempt::presentable(const std::exception_ptr& error) const {
+    try {
+        std::rethrow_exception(error);
+    } catch (const LLMError& known) {
+        const Secret& key = credential();
+        // Those of a type of their own say nothing that a server has said.
+        if (key.empty() || typeid(known) != typeid(LLMError)) {
+            return error;
+        }
+        Diagnostics diagnostics = known.diagnostics();
+        diagnostics.provider_type = key.redact(std::move(diagnostics.provider_type));
+        diagnostics.provider_code = key.redact(std::move(diagnostics.provider_code));
+        diagnostics.provider_message = key.redact(std::move(diagnostics.provider_message));
+        const std::string message = key.redact(known.message());
+        return std::make_exception_ptr(LLMError(known.errc(), message, std::move(diagnostics)));
+    } catch (...) {
+        return error;
+    }
+}
+
+asio::awaitable<net::HttpExchange> ChatAttempt::open(HttpRequest& request) {
+    net::HttpExchange exchange = co_await send(request);
     const HttpResponse& head = exchange.head();
     note_.status = head.status;
     note_.request_id = codec().request_id(head.headers);
@@ -161,9 +182,8 @@ asio::awaitable<net::HttpExchange> ChatAttempt::open(const HttpRequest& request)
     if (head.status < 200 || head.status > 299) {
         refusal = head.headers;
         std::string body = co_await read_error_body(exchange);
-        // Some servers quote the key they refuse.
-        const Secret& key = token ? token->token : transport_.settings->endpoint.api_key;
-        body = key.redact(std::move(body));
+        // Some servers quote the key they refuse. Before the text is cut, which may cut the key.
+        body = credential().redact(std::move(body));
         const HttpResponse response = whole(exchange, std::move(body));
         const LLMError error = codec().decode_error(response);
         keep_hint(refusal, error.diagnostics());
@@ -172,7 +192,7 @@ asio::awaitable<net::HttpExchange> ChatAttempt::open(const HttpRequest& request)
     co_return std::move(exchange);
 }
 
-asio::awaitable<HttpResponse> ChatAttempt::fetch(const HttpRequest& request) {
+asio::awaitable<HttpResponse> ChatAttempt::fetch(HttpRequest& request) {
     net::HttpExchange exchange = co_await open(request);
     std::string body = co_await exchange.read_all();
     co_return whole(exchange, std::move(body));
@@ -286,8 +306,8 @@ bool has_no_counting(const Endpoint& endpoint, std::optional<int> status) {
         return false;
     }
     const ProviderProfile* const profile = find_profile(endpoint.provider);
-    return profile == nullptr || profile->base_url.empty() ||
-           wire::Url::parse(profile->base_url).host() != wire::Url::parse(endpoint.base_url).host();
+    return profile == nullptr ||
+           !providers::is_vendors_own(wire::Url::parse(endpoint.base_url), *profile);
 }
 
 }  // namespace llmproc

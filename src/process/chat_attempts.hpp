@@ -21,6 +21,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -63,6 +64,9 @@ public:
         }
     }
 
+    /// A server may quote the key or token that it was sent, in an answer of any status.
+    std::exception_ptr presentable(const std::exception_ptr& error) const override;
+
     /// Calls get the names that the request's tools have; the wire's may differ.
     providers::ToolNames names;
 
@@ -74,9 +78,10 @@ protected:
         std::int64_t answer_tokens
     );
     /// Sends and returns the exchange if the answer is 2xx; throws the provider's error if not.
-    boost::asio::awaitable<net::HttpExchange> open(const HttpRequest& request);
+    /// A token becomes a header of `request`, which must outlive the exchange.
+    boost::asio::awaitable<net::HttpExchange> open(HttpRequest& request);
     /// The same with the whole body.
-    boost::asio::awaitable<HttpResponse> fetch(const HttpRequest& request);
+    boost::asio::awaitable<HttpResponse> fetch(HttpRequest& request);
     std::size_t max_body_bytes() const noexcept {
         return transport_.settings->connection.max_body_bytes;
     }
@@ -87,17 +92,15 @@ protected:
 
 private:
     /// Sends; where tokens are used, once more with a new one if the server refuses the first.
-    /// `token` is the one that was sent.
-    boost::asio::awaitable<net::HttpExchange> send(
-        const HttpRequest& request,
-        BearerTokens::TokenPtr& token
-    );
+    boost::asio::awaitable<net::HttpExchange> send(HttpRequest& request);
+    /// The one that was sent last.
+    const Secret& credential() const noexcept;
     void learn_limits(const HttpResponse& head);
 
     ChatTransport& transport_;
     async::CallContext& call_;
     Diagnostics& note_;
-    HttpRequest authorized_;  ///< With the token; it outlives the exchange that may still send it.
+    BearerTokens::TokenPtr token_;  ///< Null = the key counts.
     Exchange* exchange_;
 };
 

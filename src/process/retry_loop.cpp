@@ -178,7 +178,7 @@ asio::awaitable<void> perform_with_retries(
             call.begin_attempt();
             co_await attempt.perform();
         } catch (...) {
-            error = call.translate(std::current_exception());
+            error = attempt.presentable(call.translate(std::current_exception()));
         }
         if (!error) {
             call.end_attempt();

@@ -31,6 +31,8 @@ public:
     virtual bool delivered() const noexcept { return false; }
     /// Whether a failure of this kind may be repeated at all.
     virtual bool repeatable(Errc /*code*/) const noexcept { return true; }
+    /// The error of an attempt as it may be shown.
+    virtual std::exception_ptr presentable(const std::exception_ptr& error) const { return error; }
     /// An attempt has failed after the provider had reported this usage.
     virtual void failed_after(const Usage& /*usage*/) noexcept {}
 

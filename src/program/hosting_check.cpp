@@ -2,6 +2,7 @@
 
 #include "providers/anthropic.hpp"
 #include "providers/gemini.hpp"
+#include "providers/profiles.hpp"
 #include "wire/url.hpp"
 
 #include <algorithm>
@@ -145,12 +146,6 @@ std::string vertex_base_url(
     return result;
 }
 
-/// Whether `url` is an address of the vendor itself, regional ones included.
-bool is_vendors_own(const wire::Url& url, const ProviderProfile& profile) {
-    const std::string own = wire::Url::parse(profile.base_url).host();
-    return url.host() == own || url.host().ends_with("." + own);
-}
-
 /// Two versions, one of which would be ignored.
 void check_single_version(
     const wire::Url& url,
@@ -158,6 +153,16 @@ void check_single_version(
     const PlaceOf& place_of
 ) {
     const std::string& version = settings.api_version;
+    const bool whole = settings.profile->hosting == Hosting::vertex &&
+                       url.path().find("/projects/") != std::string::npos;
+    if (whole && settings.profile->codec == providers::gemini_name && !version.empty() &&
+        url.path().find("/" + version + "/") == std::string::npos) {
+        throw ConfigError(
+            place_of("model.api_version"),
+            "contradicts model.base_url, which names everything before the model's path; remove "
+            "one of them"
+        );
+    }
     const std::string last = url.path().substr(url.path().rfind('/') + 1);
     const bool named = providers::ends_with_version(url.path());
     if (settings.profile->codec == providers::gemini_name && !version.empty() && named &&
@@ -227,7 +232,8 @@ void complete_address(ProgramSettings& settings, const PlaceOf& place_of) {
     const ProviderProfile& profile = *settings.profile;
     const wire::Url url = wire::Url::parse(settings.base_url);
     check_single_version(url, settings, place_of);
-    const bool elsewhere = !profile.codec_elsewhere.empty() && !is_vendors_own(url, profile);
+    const bool elsewhere = !profile.codec_elsewhere.empty() &&
+                           !providers::is_vendors_own(url, profile);
     settings.codec = elsewhere ? profile.codec_elsewhere : profile.codec;
     if (profile.hosting == Hosting::vertex) {
         const std::size_t query = settings.base_url.find('?');

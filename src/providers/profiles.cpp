@@ -182,6 +182,15 @@ const ProviderProfile* find_own_profile(std::string_view name) noexcept {
     return row == profiles.end() ? nullptr : &*row;
 }
 
+bool is_vendors_own(const wire::Url& url, const ProviderProfile& profile) {
+    const std::string own = profile.hosting == Hosting::vertex
+                                ? "googleapis.com"
+                                : (profile.base_url.empty()
+                                       ? std::string()
+                                       : wire::Url::parse(profile.base_url).host());
+    return !own.empty() && (url.host() == own || url.host().ends_with("." + own));
+}
+
 }  // namespace providers
 
 }  // namespace llmproc

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <llmproc/provider.hpp>
+#include "wire/url.hpp"
 
 #include <string_view>
 #include <vector>
@@ -13,5 +14,8 @@ namespace llmproc::providers {
 const std::vector<ProviderProfile>& own_profiles();
 /// The row of that name or other spelling, or nullptr.
 const ProviderProfile* find_own_profile(std::string_view name) noexcept;
+/// Whether `url` is an address of the vendor itself, regional ones included. An address that the
+/// profile does not name is another's, but Google Cloud's.
+bool is_vendors_own(const wire::Url& url, const ProviderProfile& profile);
 
 }  // namespace llmproc::providers

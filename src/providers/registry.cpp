@@ -2,11 +2,13 @@
 #include <llmproc/provider.hpp>
 #include "providers/codecs.hpp"
 #include "providers/profiles.hpp"
+#include "wire/url.hpp"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +35,24 @@ constinit std::atomic<const Entry*> newest{nullptr};
         Errc::invalid_argument,
         "register_provider(\"" + profile.name + "\"): " + problem
     );
+}
+
+void check_address_of(const ProviderProfile& profile) {
+    if (profile.base_url.empty()) {
+        if (!profile.codec_elsewhere.empty()) {
+            refuse(
+                profile,
+                "ProviderProfile::codec_elsewhere is for addresses other than "
+                "ProviderProfile::base_url, which is empty; set it"
+            );
+        }
+        return;
+    }
+    try {
+        static_cast<void>(wire::Url::parse(profile.base_url));
+    } catch (const std::invalid_argument& error) {
+        refuse(profile, std::string("ProviderProfile::base_url: ") + error.what());
+    }
 }
 
 void check_codec(const ProviderProfile& profile, const Codec* codec) {
@@ -77,6 +97,7 @@ void register_provider(ProviderProfile profile, std::shared_ptr<const Codec> cod
     if (profile.name.empty()) {
         refuse(profile, "the profile has no name; set ProviderProfile::name");
     }
+    check_address_of(profile);
     check_codec(profile, codec.get());
     if (codec) {
         profile.codec = codec->name();

@@ -235,6 +235,25 @@ TEST(CountTokensStatusTest, OnlyACompatibleServerMayLackTheEndpoint) {
         EXPECT_FALSE(has_no_counting(compatible, status)) << status;
     }
     EXPECT_FALSE(has_no_counting(compatible, std::nullopt));
+    const auto lacks = [](const char* provider, const char* base_url) {
+        Endpoint endpoint;
+        endpoint.provider = provider;
+        endpoint.base_url = base_url;
+        return has_no_counting(endpoint, 404);
+    };
+    EXPECT_FALSE(lacks("openai", "https://eu.api.openai.com/v1"));
+    EXPECT_TRUE(lacks("openai", "https://api.openai.com.example/v1"));
+    for (const char* const provider : {"gemini_vertex", "anthropic_vertex"}) {
+        for (const char* const host :
+             {"aiplatform.googleapis.com",
+              "europe-west1-aiplatform.googleapis.com",
+              "aiplatform.eu.rep.googleapis.com"}) {
+            const std::string base = std::string("https://") + host + "/v1/projects/p/locations/r";
+            EXPECT_FALSE(lacks(provider, base.c_str())) << provider << host;
+        }
+        EXPECT_TRUE(lacks(provider, "https://gateway.example/v1/projects/p/locations/r"));
+    }
+    EXPECT_TRUE(lacks("openai_compatible", "https://gateway.example/v1"));
 }
 
 TEST(CountTokensSchemaTest, AModelWithoutStructuredOutputCountsTheWordsItGets) {

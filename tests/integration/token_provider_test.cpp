@@ -196,6 +196,38 @@ TEST(TokenProviderTest, ASecondRefusalIsTheErrorAndShowsNoToken) {
     EXPECT_TRUE(process.messages().empty());
 }
 
+TEST(TokenProviderTest, AnErrorInsideASuccessShowsNoTokenEither) {
+    ScriptedServer server;
+    const std::string body =
+        R"({"error":{"message":"wrong secret-1","type":"t secret-1","code":"c secret-1"}})";
+    server.push(Reply::json(body));
+    server.push(Reply::sse({body}));
+    SyncLLMProcess process =
+        program_for(server).with_token_provider([] { return AccessToken(Secret("secret-1")); }
+        ).start_sync();
+    const auto check = [](const LLMError& error) {
+        const Diagnostics& said = error.diagnostics();
+        EXPECT_EQ(said.status, 200);
+        EXPECT_EQ(said.provider_message, "wrong [redacted]");
+        EXPECT_EQ(said.provider_type, "t [redacted]");
+        EXPECT_EQ(said.provider_code, "c [redacted]");
+        EXPECT_EQ(std::string(error.what()).find("secret"), std::string::npos) << error.what();
+        EXPECT_EQ(error.message().find("secret"), std::string::npos) << error.message();
+    };
+    try {
+        static_cast<void>(process.run("a"));
+        ADD_FAILURE();
+    } catch (const LLMError& error) {
+        check(error);
+    }
+    try {
+        static_cast<void>(process.stream("a").result());
+        ADD_FAILURE();
+    } catch (const LLMError& error) {
+        check(error);
+    }
+}
+
 TEST(TokenProviderTest, AFailingProviderFailsTheCallAndSendsNothing) {
     ScriptedServer server;
     server.default_reply(openai_chat_reply("hi"));

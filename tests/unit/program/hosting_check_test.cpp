@@ -137,6 +137,16 @@ std::vector<BadProgram> bad_rows() {
          1,
          "model.api_version",
          "contradicts model.base_url, which ends with '/v1beta'"},
+        {"a version that the address has no room for",
+         model_of(
+             "gemini_vertex",
+             place + "api_version = \"v1beta1\"\n" +
+                 "base_url = \"https://h/v1/projects/p/locations/r\"\n"
+         ),
+         6,
+         1,
+         "model.api_version",
+         "contradicts model.base_url, which names everything before the model's path"},
         {"a version that is more",
          model_of("azure_openai", azure + "api_version = \"1&a=b\"\n"),
          5,

@@ -114,6 +114,12 @@ TEST(RegistryTest, RefusesWhatWouldBeAmbiguousOrUnusable) {
     ProviderProfile elsewhere = profile("x", "gemini");
     elsewhere.codec_elsewhere = "nothing";
     says(refused(elsewhere), "no protocol \"nothing\"");
+    elsewhere.codec_elsewhere = "openai_chat";
+    elsewhere.base_url.clear();
+    says(refused(elsewhere), "base_url, which is empty");
+    ProviderProfile nowhere = profile("x", "gemini");
+    nowhere.base_url = "x.example/v1";
+    says(refused(nowhere), "ProviderProfile::base_url: invalid URL");
     EXPECT_EQ(find_profile("x"), nullptr);
 }
 
