@@ -2,6 +2,7 @@
 
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/answer_list.hpp"
 #include "providers/codecs.hpp"
 #include "providers/openai_fields.hpp"
 #include "providers/request_parts.hpp"
@@ -65,37 +66,13 @@ HttpRequest model_request(
     return gemini_request("POST", path, endpoint);
 }
 
-/// Calls `read_item(reader)` for each element of the array `name` and `read_other(key, reader)` for
-/// the other members.
-template <class ReadItem, class ReadOther>
-void read_list(
-    std::string_view what,
-    std::string_view body,
-    std::string_view name,
-    ReadItem read_item,
-    ReadOther read_other
-) {
-    reading(what, [&] {
-        bool found = false;
-        JsonReader reader(body);
-        reader.begin_object();
-        std::string_view key;
-        while (reader.next_key(key)) {
-            if (key != name) {
-                read_other(key, reader);
-                continue;
-            }
-            found = true;
-            reader.begin_array();
-            while (reader.next_element()) {
-                read_item(reader);
-            }
-        }
-        reader.finish();
-        if (!found) {
-            throw gemini_malformed(what, "it has no " + std::string(name));
-        }
-    });
+LLMError reported_by_gemini(std::string_view body) {
+    return make_gemini_error(std::nullopt, body, Headers(), std::string());
+}
+
+/// The API leaves empty arrays out.
+ListShape gemini_list(std::string_view what, std::string_view name) {
+    return {"generateContent", what, name, true, reported_by_gemini};
 }
 
 class GeminiCodec final : public Codec {
@@ -247,7 +224,7 @@ ModelPage decode_gemini_models(std::string_view body) {
             reader.skip();
         }
     };
-    read_list("the list of models", body, "models", read_model, read_other);
+    read_list(gemini_list("the list of models", "models"), body, read_model, read_other);
     return page;
 }
 
@@ -304,7 +281,7 @@ Embeddings decode_gemini_embeddings(std::string_view body) {
         }
     };
     const auto skip = [](std::string_view /*key*/, JsonReader& reader) { reader.skip(); };
-    read_list(what, body, "embeddings", read_item, skip);
+    read_list(gemini_list(what, "embeddings"), body, read_item, skip);
     return result;
 }
 

@@ -37,13 +37,18 @@ std::int64_t read_tokens(JsonReader& reader) {
 Usage read_usage(JsonReader& reader) {
     Usage usage;
     usage.reported = true;
+    std::int64_t prompt = 0;
+    std::int64_t tool_prompt = 0;
+    std::int64_t candidates = 0;
     reader.begin_object();
     std::string_view key;
     while (reader.next_key(key)) {
-        if (key == "promptTokenCount" || key == "toolUsePromptTokenCount") {
-            usage.input_tokens += read_tokens(reader);
+        if (key == "promptTokenCount") {
+            prompt = read_tokens(reader);
+        } else if (key == "toolUsePromptTokenCount") {
+            tool_prompt = read_tokens(reader);
         } else if (key == "candidatesTokenCount") {
-            usage.output_tokens += read_tokens(reader);
+            candidates = read_tokens(reader);
         } else if (key == "thoughtsTokenCount") {
             usage.reasoning_tokens = read_tokens(reader);
         } else if (key == "cachedContentTokenCount") {
@@ -54,7 +59,8 @@ Usage read_usage(JsonReader& reader) {
             reader.skip();
         }
     }
-    usage.output_tokens += usage.reasoning_tokens;
+    usage.input_tokens = prompt + tool_prompt;
+    usage.output_tokens = candidates + usage.reasoning_tokens;
     if (usage.total_tokens == 0) {
         usage.total_tokens = usage.input_tokens + usage.output_tokens;
     }

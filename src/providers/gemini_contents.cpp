@@ -16,9 +16,9 @@ namespace llmproc::providers {
 
 namespace {
 
-/// Gemini 3 and later want a signature at the first call of a step; this value stands for a call
-/// that another provider's model made.
-constexpr std::string_view foreign_signature =
+/// Gemini 3 and later want a signature at the first call of a step; this value stands for that of a
+/// call that has none, since another provider's or an older model made it.
+constexpr std::string_view no_signature =
     R"(,"thoughtSignature":"skip_thought_signature_validator")";
 
 /// Unknown names count as new: only the old families are known not to want signatures.
@@ -26,43 +26,19 @@ bool wants_signatures(std::string_view model) {
     return model.find("gemini-1") == model.npos && model.find("gemini-2") == model.npos;
 }
 
-std::string encode_message(const Message& message) {
-    std::string text;
+void append_gemini_parts(std::string& out, const Message& message, bool /*developer_role*/) {
     if (message.role() == Role::assistant) {
-        append_model_parts(text, message);
+        append_model_parts(out, message);
     } else {
-        append_result_bodies(text, message);
-        append_user_parts(text, message);
+        append_result_bodies(out, message);
+        append_user_parts(out, message);
     }
-    return text;
-}
-
-/// Encodes what the cache lacks and returns the size of all encoded messages.
-std::size_t fill_cache(const History& messages, EncodeCache& cache) {
-    constexpr std::size_t frame = 32;
-    std::size_t bytes = 0;
-    for (const auto& message : messages) {
-        if (!message) {
-            invalid_request("a message of the request is a null pointer");
-        }
-        if (message->role() == Role::system) {
-            continue;  // part of systemInstruction
-        }
-        const std::string* text = cache.find(message);
-        if (text == nullptr) {
-            text = &cache.store(message, encode_message(*message));
-        }
-        bytes += text->size() + frame;
-    }
-    return bytes;
 }
 
 /// Appends contents. The results of one step become one content, in the order of the calls.
 class ContentList {
 public:
-    ContentList(std::string& out, bool sign_foreign) noexcept
-        : out_(out),
-          sign_foreign_(sign_foreign) {}
+    ContentList(std::string& out, bool sign) noexcept : out_(out), sign_(sign) {}
 
     void add(const Message& message, std::string_view encoded) {
         if (message.role() == Role::assistant) {
@@ -176,7 +152,7 @@ private:
         }
         begin("model");
         out_ += encoded.substr(0, mark);
-        out_ += sign_foreign_ ? foreign_signature : std::string_view();
+        out_ += sign_ ? no_signature : std::string_view();
         out_ += encoded.substr(mark + 1);
         end();
     }
@@ -207,7 +183,7 @@ private:
     std::vector<Result> results_;
     std::string rest_;
     std::size_t next_position_ = 0;
-    bool sign_foreign_;
+    bool sign_;
     bool any_ = false;
 };
 
@@ -219,8 +195,9 @@ void append_contents(
     std::string_view model,
     EncodeCache& cache
 ) {
-    const std::size_t bytes = fill_cache(messages, cache);
-    out.reserve(out.size() + bytes + 64);
+    constexpr std::size_t frame = 32;
+    const std::size_t bytes = fill_encode_cache(messages, cache, append_gemini_parts);
+    out.reserve(out.size() + bytes + messages.size() * frame + 64);
     out += R"("contents":[)";
     ContentList list(out, wants_signatures(model));
     for (const auto& message : messages) {

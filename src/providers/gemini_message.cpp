@@ -123,9 +123,21 @@ void write_arguments(JsonWriter& json, std::string_view arguments) {
     }
 }
 
-/// OpenAI's and Anthropic's ids: Gemini has not signed such a call.
-bool is_foreign_id(std::string_view id) {
-    return id.starts_with("toolu_") || (id.starts_with("call_") && !id.starts_with(made_call_id));
+/// Whether these members of a part, an object or nothing, sign it.
+bool is_signed(std::string_view extras) {
+    if (extras.empty()) {
+        return false;
+    }
+    JsonReader reader(extras);
+    reader.begin_object();
+    std::string_view key;
+    while (reader.next_key(key)) {
+        if (key == "thoughtSignature") {
+            return true;
+        }
+        reader.skip();
+    }
+    return false;
 }
 
 /// Writes the blocks of one model message.
@@ -187,7 +199,8 @@ private:
         write_arguments(json_, call.arguments);
         json_.end_object();
         write_members(json_, extras);
-        if (!has_call_ && extras.empty() && is_foreign_id(call.id)) {
+        // Only here: of calls in parallel the first is signed.
+        if (!has_call_ && !is_signed(extras)) {
             out_.push_back('\0');
         }
         has_call_ = true;

@@ -14,13 +14,13 @@ namespace {
 constexpr std::string_view event_name = "an event of the stream";
 
 /// The rest has to be asked for anew, so what came is no complete answer.
-LLMError cut_by_server(Errc code) {
-    Diagnostics diagnostics;
+LLMError cut_by_server(Errc code, Diagnostics diagnostics = Diagnostics()) {
     diagnostics.provider_code = "CONTINUATION";
     return {
         code,
         "the provider cut the answer (finishReason CONTINUATION), so the reply is incomplete; try "
-        "again, or send the continuationToken of the last event by parameters.extra_body",
+        "again, ask for a shorter answer, or stream it: the last event then has the "
+        "continuationToken, which parameters.extra_body can send",
         std::move(diagnostics)};
 }
 
@@ -97,12 +97,17 @@ ChatReply decode_gemini_reply(const HttpResponse& response) {
     if (!answer.answered()) {
         throw gemini_malformed("the answer", "it has neither candidates nor a blockReason");
     }
-    if (answer.to_be_continued()) {
-        throw cut_by_server(Errc::truncated_response);
-    }
     ChatReply reply;
     answer.complete(reply);
     reply.usage = answer.usage();
+    if (answer.to_be_continued()) {
+        Diagnostics cut;
+        cut.partial_text = reply.text();
+        if (reply.usage.reported) {
+            cut.partial_usage = reply.usage;
+        }
+        throw cut_by_server(Errc::truncated_response, std::move(cut));
+    }
     reply.stop_reason = answer.stop_reason();
     reply.raw_stop_reason = answer.raw_stop_reason();
     return reply;

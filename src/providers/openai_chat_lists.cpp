@@ -2,6 +2,7 @@
 #include "core/base64.hpp"
 #include "core/json_reader.hpp"
 #include "core/json_writer.hpp"
+#include "providers/answer_list.hpp"
 #include "providers/openai_chat.hpp"
 #include "providers/openai_errors.hpp"
 #include "providers/openai_fields.hpp"
@@ -20,49 +21,12 @@ namespace llmproc::providers {
 
 namespace {
 
-template <class ReadItem>
-void read_items(JsonReader& reader, ReadItem& read_item) {
-    reader.begin_array();
-    while (reader.next_element()) {
-        read_item(reader);
-    }
+LLMError reported_in_list(std::string_view body) {
+    return make_provider_error(std::nullopt, parse_error_body(body), Headers());
 }
 
-/// Calls `read_item(reader)` for each element of `data` and `read_other(key, reader)` for the other
-/// members; turns bad JSON into malformed_response.
-template <class ReadItem, class ReadOther>
-void read_list(
-    std::string_view protocol,
-    std::string_view what,
-    std::string_view body,
-    ReadItem read_item,
-    ReadOther read_other
-) {
-    try {
-        bool found = false;
-        JsonReader reader(body);
-        reader.begin_object();
-        std::string_view key;
-        while (reader.next_key(key)) {
-            if (key == "data") {
-                found = true;
-                read_items(reader, read_item);
-            } else if (key == "error") {
-                throw_if_reported(reader);
-            } else {
-                read_other(key, reader);
-            }
-        }
-        reader.finish();
-        if (!found) {
-            throw malformed_answer(protocol, what, "it has no data");
-        }
-    } catch (const LLMError& error) {
-        if (error.errc() == Errc::invalid_json) {
-            throw malformed_answer(protocol, what, error.message());
-        }
-        throw;
-    }
+ListShape data_list(std::string_view protocol, std::string_view what) {
+    return {protocol, what, "data", false, reported_in_list};
 }
 
 std::vector<float> floats_from_base64(std::string_view text) {
@@ -124,7 +88,7 @@ ModelPage decode_model_list(std::string_view body, std::string_view protocol) {
             reader.skip();
         }
     };
-    read_list(protocol, "the list of models", body, read_model, read_other);
+    read_list(data_list(protocol, "the list of models"), body, read_model, read_other);
     if (more && !page.models.empty()) {
         page.next = last.empty() ? page.models.back() : std::move(last);
     }
@@ -175,7 +139,7 @@ Embeddings decode_embedding_list(std::string_view body) {
         }
     };
     const auto read_other = [&result](std::string_view key, JsonReader& reader) {
-        if (key == "usage") {
+        if (key == "usage" && reader.peek() == JsonKind::object) {
             result.usage = read_openai_usage(reader);
         } else if (key == "model") {
             result.model = read_string_or_empty(reader);
@@ -183,7 +147,8 @@ Embeddings decode_embedding_list(std::string_view body) {
             reader.skip();
         }
     };
-    read_list("Chat Completions", "the list of embeddings", body, read_item, read_other);
+    const ListShape shape = data_list("Chat Completions", "the list of embeddings");
+    read_list(shape, body, read_item, read_other);
     std::stable_sort(items.begin(), items.end(), [](const auto& left, const auto& right) {
         return left.first < right.first;
     });

@@ -74,14 +74,12 @@ GeminiThinking gemini_thinking(
     if (effort && *effort != "none") {
         result.level = level_of(*effort);
     }
-    if (!params.thinking) {
-        if (effort && !result.level) {
-            result.budget = no_thinking;  // the only way that there is to say it
-        }
+    if (!params.thinking && effort != "none") {
         return result;
     }
-    result.shown = params.thinking->mode != Mode::off;
-    switch (params.thinking->mode) {
+    const Mode mode = params.thinking ? params.thinking->mode : Mode::off;
+    result.shown = mode != Mode::off;
+    switch (mode) {
         case Mode::off:
             if (result.level) {
                 contradiction("\"off\"", *effort);

@@ -215,16 +215,47 @@ TEST(GeminiReplyTest, Trap11_AStreamThatCameAsOneArrayIsRead) {
 }
 
 TEST(GeminiReplyTest, AContinuationIsNoSuccess) {
-    EXPECT_EQ(
-        failure(reply_of, answer(R"({"text":"a"})", "CONTINUATION")),
-        Errc::truncated_response
-    );
+    std::string body = answer(R"({"text":"a"})", "CONTINUATION");
+    body.insert(1, R"("usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":4},)");
+    try {
+        static_cast<void>(reply_of(body));
+        FAIL();
+    } catch (const LLMError& error) {
+        EXPECT_EQ(error.errc(), Errc::truncated_response);
+        EXPECT_EQ(error.diagnostics().partial_text, "a");
+        ASSERT_TRUE(error.diagnostics().partial_usage);
+        EXPECT_EQ(error.diagnostics().partial_usage->total_tokens, 7);
+    }
+}
+
+TEST(GeminiReplyTest, ACountThatComesTwiceCountsOnce) {
+    const std::string counts =
+        R"("promptTokenCount":1,"toolUsePromptTokenCount":20,"candidatesTokenCount":300)";
+    std::string body = answer(R"({"text":"a"})");
+    // As often as it likes: no sum of theirs can overflow.
+    body.insert(1, R"("usageMetadata":{)" + counts + "," + counts + "},");
+    const Usage usage = reply_of(body).usage;
+    EXPECT_EQ(usage.input_tokens, 21);
+    EXPECT_EQ(usage.output_tokens, 300);
+}
+
+TEST(GeminiReplyTest, AnEmptyListMayBeLeftOut) {
+    HttpResponse response(200);
+    for (const char* const body : {"{}", R"({"models":null,"embeddings":null,"error":null})"}) {
+        response.body = body;
+        EXPECT_TRUE(codec().decode_list_models(response).models.empty()) << body;
+        EXPECT_TRUE(codec().decode_embeddings(response).vectors.empty()) << body;
+    }
+    response.body = R"({"error":{"code":503,"message":"full","status":"UNAVAILABLE"}})";
+    const auto models = [&](const std::string&) { return codec().decode_list_models(response); };
+    const auto vectors = [&](const std::string&) { return codec().decode_embeddings(response); };
+    EXPECT_EQ(failure(models, ""), Errc::overloaded);
+    EXPECT_EQ(failure(vectors, ""), Errc::overloaded);
 }
 
 TEST(GeminiReplyTest, ListsThatAreNone) {
     HttpResponse response(200);
-    for (const char* body :
-         {"", "[]", "{}", R"({"models":{},"embeddings":[{}],"totalTokens":"x"})"}) {
+    for (const char* body : {"", "[]", R"({"models":{},"embeddings":[{}],"totalTokens":"x"})"}) {
         response.body = body;
         const auto models = [&](const std::string&) {
             return codec().decode_list_models(response);

@@ -75,7 +75,9 @@ TEST(OpenAiChatListsTest, EmbeddingsComeInTheOrderOfTheTexts) {
     EXPECT_EQ(result.usage.total_tokens, 7);
     EXPECT_TRUE(result.usage.reported);
     EXPECT_EQ(result.model, "m");
-    // Compatible servers say less.
+    // Compatible servers say less, or nothing by null.
+    EXPECT_TRUE(embeddings(R"({"data":null,"usage":null,"error":null})").vectors.empty());
+    EXPECT_TRUE(models(R"({"data":null})").models.empty());
     const Embeddings bare = embeddings(R"({"data":[{"embedding":[1]},{"embedding":[2]}]})");
     EXPECT_EQ(bare.vectors, (std::vector<std::vector<float>>{{1.0F}, {2.0F}}));
     EXPECT_FALSE(bare.usage.reported);

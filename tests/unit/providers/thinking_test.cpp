@@ -133,7 +133,12 @@ TEST(ThinkingTest, GeminiHasLevelsOrBudgets) {
         parse_json(R"({"includeThoughts":true,"thinkingLevel":"LOW"})")
     );
     EXPECT_EQ(config(asking({}, "none"), "m"), parse_json(R"({"thinkingBudget":0})"));
-    EXPECT_EQ(config(asking(off), "gemini-2.0-flash"), Json()) << "it never thinks";
+    for (const ChatRequest& request : {asking(off), asking({}, "none")}) {
+        EXPECT_EQ(config(request, "gemini-2.0-flash"), Json()) << "it never thinks";
+        const LLMError error = failure(gemini, request, endpoint_of("gemini-3.8-flash"));
+        EXPECT_EQ(error.errc(), Errc::not_supported);
+        EXPECT_NE(error.message().find("reasoning_effort = \"minimal\""), std::string::npos);
+    }
     for (const Thinking& thinking : {off, Thinking::budget(500)}) {
         const LLMError error = failure(gemini, asking(thinking), endpoint_of("gemini-3.8-flash"));
         EXPECT_EQ(error.errc(), Errc::not_supported);
