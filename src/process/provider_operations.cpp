@@ -26,6 +26,8 @@ constexpr std::size_t max_batch_bytes = 512UL * 1024;
 constexpr std::size_t max_batches = 1000;
 /// A list that goes on has no end.
 constexpr std::size_t max_model_pages = 100;
+/// Several times the longest known, so that an answer takes memory in proportion to its texts.
+constexpr std::size_t max_dimensions = 64UL * 1024;
 
 [[noreturn]] void not_supported(
     const ProcessCore& core,
@@ -100,7 +102,10 @@ public:
                     std::to_string(begin_ - result_.vectors.size()) + " texts"
             );
         }
-        std::move(some.vectors.begin(), some.vectors.end(), std::back_inserter(result_.vectors));
+        for (std::vector<float>& vector : some.vectors) {
+            check_length(vector.size());
+            result_.vectors.push_back(std::move(vector));
+        }
         result_.usage += some.usage;
         result_.model = some.model.empty() ? rest_.model : std::move(some.model);
     }
@@ -119,6 +124,24 @@ private:
             ++end;
         }
         return end;
+    }
+
+    void check_length(std::size_t length) const {
+        const std::size_t first = result_.vectors.empty() ? length : result_.vectors.front().size();
+        if (length != first) {
+            throw LLMError(
+                Errc::malformed_response,
+                "the provider sent embeddings of " + std::to_string(first) + " and of " +
+                    std::to_string(length) + " dimensions; all of a model have one length"
+            );
+        }
+        if (length > max_dimensions) {
+            throw LLMError(
+                Errc::body_too_large,
+                "the provider sent embeddings of " + std::to_string(length) +
+                    " dimensions, more than " + std::to_string(max_dimensions)
+            );
+        }
     }
 
     void count() const {
@@ -199,6 +222,33 @@ asio::awaitable<void> embed_body(
     outcome->value.emplace(batches.take());
 }
 
+/// The pages of a list, each of which is bounded by itself, joined.
+class ModelList {
+public:
+    explicit ModelList(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
+
+    /// Throws LLMError{body_too_large}.
+    void add(std::vector<std::string> some) {
+        for (std::string& model : some) {
+            bytes_ += sizeof(model) + model.size();
+            if (bytes_ > max_bytes_) {
+                throw LLMError(
+                    Errc::body_too_large,
+                    "all pages of the provider's list of models exceed connection.max_body_bytes (" +
+                        std::to_string(max_bytes_) + ")"
+                );
+            }
+            models_.push_back(std::move(model));
+        }
+    }
+    std::vector<std::string> take() { return std::move(models_); }
+
+private:
+    std::size_t max_bytes_;
+    std::size_t bytes_ = 0;
+    std::vector<std::string> models_;
+};
+
 asio::awaitable<void> list_models_body(
     std::shared_ptr<ActiveCall> call,
     std::shared_ptr<Outcome<std::vector<std::string>>> outcome
@@ -207,7 +257,7 @@ asio::awaitable<void> list_models_body(
     call->context().enter(Stage::none);
     const ProcessSettings& settings = core.settings();
     outcome->note = core.chat().describe(std::string());
-    std::vector<std::string> models;
+    ModelList models(settings.connection.max_body_bytes);
     ModelPage page;
     for (std::size_t pages = 0; pages == 0 || !page.next.empty(); ++pages) {
         if (pages == max_model_pages) {
@@ -231,9 +281,9 @@ asio::awaitable<void> list_models_body(
             outcome->note
         );
         page = std::move(next);
-        std::move(page.models.begin(), page.models.end(), std::back_inserter(models));
+        models.add(std::move(page.models));
     }
-    outcome->value.emplace(std::move(models));
+    outcome->value.emplace(models.take());
 }
 
 }  // namespace

@@ -342,6 +342,45 @@ TEST_F(ProviderOperationsTest, AListWithoutEndEnds) {
     EXPECT_EQ(server.requests().size(), 100U);
 }
 
+TEST_F(ProviderOperationsTest, ThePagesOfAListAreBoundedTogether) {
+    const std::string model(100, 'a');
+    server.default_reply(
+        Reply::json(R"({"data":[{"id":")" + model + R"("}],"has_more":true,"last_id":"a"})")
+    );
+    SyncLLMProcess process = program("anthropic", "", "max_body_bytes = 1000\n").start_sync();
+    const LLMError error = failure([&] { process.list_models(); });
+    EXPECT_EQ(error.errc(), Errc::body_too_large);
+    EXPECT_NE(error.message().find("connection.max_body_bytes (1000)"), std::string::npos);
+    EXPECT_LT(server.requests().size(), 10U);
+}
+
+TEST_F(ProviderOperationsTest, TheVectorsOfACallHaveOneLength) {
+    server.push(Reply::json(R"({"data":[{"embedding":[1,2]},{"embedding":[1]}]})"));
+    server.push(Reply::json(R"({"data":[{"embedding":[1,2]}]})"));
+    server.push(Reply::json(R"({"data":[{"embedding":[1,2,3]}]})"));
+    SyncLLMProcess process = program("openai_chat").start_sync();
+    const LLMError one = failure([&] { process.embed({"a", "b"}); });
+    EXPECT_EQ(one.errc(), Errc::malformed_response);
+    EXPECT_NE(one.message().find("of 2 and of 1 dimensions"), std::string::npos) << one.message();
+    EmbedRequest request({"a", "b"});
+    request.batch = 1;
+    const LLMError two = failure([&] { process.embed(request); });
+    EXPECT_EQ(two.errc(), Errc::malformed_response);
+    EXPECT_NE(two.message().find("of 2 and of 3 dimensions"), std::string::npos) << two.message();
+}
+
+TEST_F(ProviderOperationsTest, AVectorHasALimit) {
+    std::string numbers = "0";
+    for (int i = 0; i < 64 * 1024; ++i) {
+        numbers += ",0";
+    }
+    server.push(Reply::json(R"({"data":[{"embedding":[)" + numbers + "]}]}"));
+    SyncLLMProcess process = program("openai_chat").start_sync();
+    const LLMError error = failure([&] { process.embed({"a"}); });
+    EXPECT_EQ(error.errc(), Errc::body_too_large);
+    EXPECT_NE(error.message().find("65537 dimensions"), std::string::npos) << error.message();
+}
+
 TEST_F(ProviderOperationsTest, TheUsersHeadersGoAlong) {
     server.push(Reply::json(read_cassette("anthropic", "anthropic-models.json")));
     SyncLLMProcess process = program(
