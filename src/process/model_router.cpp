@@ -160,26 +160,22 @@ ModelRouter::ModelRouter(const std::shared_ptr<const ProcessSettings>& settings)
     }
 }
 
-template <typename Use>
-void ModelRouter::for_each_route(Use use) const {
-    use(own_);
-    for (const std::unique_ptr<Route>& route : alternates_) {
+template <typename Self, typename Use>
+void ModelRouter::for_each_route(Self& self, Use use) {
+    use(self.own_);
+    for (const std::unique_ptr<Route>& route : self.alternates_) {
         use(*route);
     }
 }
 
 void ModelRouter::limit_on(const asio::any_io_executor& executor) {
-    const auto limit = [&executor](Route& route) {
+    for_each_route(*this, [&executor](Route& route) {
         const net::RateLimitSettings& limits = route.settings->rate_limit;
         if (limits.enabled()) {
             const std::string group = route.client.rate_limit_group();
             route.client.limit_by(net::RateLimiter::of(executor, group, limits));
         }
-    };
-    limit(own_);
-    for (const std::unique_ptr<Route>& route : alternates_) {
-        limit(*route);
-    }
+    });
 }
 
 asio::awaitable<ChatReply> ModelRouter::ask_one(
@@ -240,14 +236,11 @@ asio::awaitable<ChatReply> ModelRouter::ask_in_turn(ModelExchange& exchange, Cha
 }
 
 void ModelRouter::trim() {
-    own_.cache.trim();
-    for (const std::unique_ptr<Route>& route : alternates_) {
-        route->cache.trim();
-    }
+    for_each_route(*this, [](Route& route) { route.cache.trim(); });
 }
 
 void ModelRouter::add_counters(ProcessStats& stats) const {
-    for_each_route([&stats](const Route& route) {
+    for_each_route(*this, [&stats](const Route& route) {
         const net::HttpCounters& http = route.client.counters();
         stats.requests += http.requests.load(std::memory_order_relaxed);
         stats.connections_opened += http.opened.load(std::memory_order_relaxed);

@@ -83,8 +83,8 @@ private:
         const ChatRequest& request
     );
     boost::asio::awaitable<ChatReply> ask_in_turn(ModelExchange& exchange, ChatRequest& request);
-    template <typename Use>
-    void for_each_route(Use use) const;
+    template <typename Self, typename Use>
+    static void for_each_route(Self& self, Use use);
 
     Route own_;
     std::vector<std::unique_ptr<Route>> alternates_;

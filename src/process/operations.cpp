@@ -306,12 +306,10 @@ StreamOperation make_stream(
     operation.context = core->make_context(options);
     operation.context->trace().operation("chat", true);
     auto call = core->open_call(operation.context, options);
-    const Clock::time_point deadline = async::after(total);
-    const bool endless = deadline > Clock::time_point::max() - stuck_loop_grace;
     operation.state = std::make_shared<StreamState>(
         operation.context,
         std::this_thread::get_id(),
-        endless ? Clock::time_point::max() : deadline + stuck_loop_grace
+        stuck_loop_bound(total, stuck_loop_grace)
     );
     MessagePtr shared = std::make_shared<const Message>(std::move(message));
     auto end = std::make_shared<StreamEnd>(operation.state);

@@ -100,5 +100,14 @@ std::function<void()> stream_start(StreamOperation& operation);
 
 /// How long after its deadline a blocking call stops waiting for a loop that is stuck.
 inline constexpr std::chrono::milliseconds stuck_loop_grace{5'000};
+/// `grace` after a limit that begins now; the end of time if that is not before it.
+inline async::Clock::time_point stuck_loop_bound(
+    std::chrono::milliseconds total,
+    std::chrono::milliseconds grace
+) {
+    using Time = async::Clock::time_point;
+    const Time deadline = async::after(total);
+    return deadline > Time::max() - grace ? Time::max() : deadline + grace;
+}
 
 }  // namespace llmproc

@@ -78,7 +78,8 @@ public:
 private:
     enum class Wait { open, events };
 
-    /// Whether `what` need not be waited for any more. Takes a batch if there is one.
+    /// Whether `what` need not be waited for any more. Takes nothing; tells the producer when all
+    /// that has been delivered is taken.
     bool ready(Wait what);
     bool ready_now(Wait what);
     void wait(Wait what);

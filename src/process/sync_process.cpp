@@ -30,15 +30,6 @@ using async::Clock;
 
 namespace {
 
-Clock::time_point stuck_loop_bound(
-    std::chrono::milliseconds total,
-    std::chrono::milliseconds grace
-) {
-    const Clock::time_point deadline = async::after(total);
-    const bool endless = deadline > Clock::time_point::max() - grace;
-    return endless ? Clock::time_point::max() : deadline + grace;
-}
-
 /// How a blocking call ended.
 struct Ending {
     std::exception_ptr error;

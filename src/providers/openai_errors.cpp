@@ -28,7 +28,8 @@ std::string_view remedy_of(Errc code) {
     switch (code) {
         case Errc::invalid_request: return "change the request as the provider says";
         case Errc::authentication_failed:
-            return "check the key in the variable named by model.api_key_env";
+            return "check the key in the variable named by model.api_key_env, or what the token "
+                   "provider returns";
         case Errc::permission_denied: return "the key may not do this; check its rights";
         case Errc::insufficient_quota: return "waiting does not help; check plan and billing";
         case Errc::not_found: return "check model.name and model.base_url";

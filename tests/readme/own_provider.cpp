@@ -34,7 +34,10 @@ auto reading(Read read) {
         throw LLMError(Errc::malformed_response, std::string("parrot: ") + problem.what());
     } catch (const LLMError& problem) {
         const bool json = problem.errc() == Errc::invalid_json;
-        throw LLMError(json ? Errc::malformed_response : problem.errc(), problem.message());
+        if (!json) {
+            throw;  // with all that is known of it
+        }
+        throw LLMError(Errc::malformed_response, problem.message());
     }
 }
 
@@ -164,11 +167,15 @@ public:
 
 private:
     static llmproc::HttpRequest call(const std::string& path, const llmproc::Endpoint& endpoint) {
-        const std::size_t host = endpoint.base_url.find("://") + 3;
-        const std::size_t prefix = endpoint.base_url.find('/', host);
+        const std::string& base = endpoint.base_url;
+        const std::size_t query = base.find('?');
+        const std::size_t prefix = base.find('/', base.find("://") + 3);
         llmproc::HttpRequest request("POST", path);
-        if (prefix != std::string::npos) {
-            request.target = endpoint.base_url.substr(prefix) + path;
+        if (prefix < query) {
+            request.target = base.substr(prefix, query - prefix) + path;
+        }
+        if (query != std::string::npos) {
+            request.target += base.substr(query);
         }
         request.headers.add("content-type", "application/json");
         if (!endpoint.api_key.empty()) {
@@ -251,13 +258,18 @@ Reply parrot(const RecordedRequest& request) {
 }
 
 template <class Call>
-Errc error_of(Call call) {
+LLMError failure_of(Call call) {
     try {
         call();
     } catch (const LLMError& error) {
-        return error.errc();
+        return error;
     }
     throw std::runtime_error("a call that must fail did not");
+}
+
+template <class Call>
+Errc error_of(Call call) {
+    return failure_of(call).errc();
 }
 
 class Talk {
@@ -270,7 +282,7 @@ public:
     llmproc::LLMProgram program(const std::string& key) const {
         return llmproc::LLMProgram::from_toml_string(
             "[model]\nname = \"grey\"\nprovider = \"parrot\"\nbase_url = \"" + server_.base_url() +
-            "\"\nallow_inline_key = true\napi_key = \"" + key +
+            "?tenant=7\"\nallow_inline_key = true\napi_key = \"" + key +
             "\"\n[prompt]\nsystem = \"Be loud.\"\n[retry]\ninitial_delay = 0\n" +
             "[connection]\nca_file = \"" + server_.ca_file() + "\"\n"
         );
@@ -290,7 +302,7 @@ public:
         require(stream.result().usage().output_tokens == 2, "the streamed usage");
         require(process_->count_tokens().input_tokens > 0, "an estimate of tokens");
         const RecordedRequest sent = server_.requests().at(1);
-        require(sent.target == "/v1/speak", "the path below the base URL");
+        require(sent.target == "/v1/speak?tenant=7", "the path below the base URL");
         require(
             llmproc::parse_json(sent.body) == llmproc::parse_json(R"({"model":"grey","says":[
                 {"who":"system","words":"Be loud."},{"who":"user","words":"hello"},
@@ -310,8 +322,10 @@ public:
         const llmproc::RunResult woken = process_->run("again");
         require(woken.text() == "again" && woken.attempts() == 2, "an overload is retried");
         server_.push(Reply::json(R"({"trouble":"no_such_word","reason":"?"})"));
+        const LLMError inside = failure_of([&] { process_->run("x"); });
         require(
-            error_of([&] { process_->run("x"); }) == Errc::invalid_request,
+            inside.errc() == Errc::invalid_request &&
+                inside.diagnostics().provider_type == "no_such_word",
             "an error in a 200"
         );
         server_.push(Reply::json(R"({"words":7})"));

@@ -87,7 +87,8 @@ TEST(OpenAiErrorsTest, TheLineIsOneLineWithStatusWordsAndRemedy) {
     EXPECT_EQ(
         error.message(),
         "the provider answered HTTP 401: bad key (c); "
-        "check the key in the variable named by model.api_key_env"
+        "check the key in the variable named by model.api_key_env, or what the token provider "
+        "returns"
     );
 }
 
