@@ -25,10 +25,7 @@ constexpr std::chrono::hours longest_sleep{1};
 
 template <typename Number>
 Number stricter(Number a, Number b) noexcept {
-    if (a <= 0 || b <= 0) {
-        return std::max(a, b);
-    }
-    return std::min(a, b);
+    return a <= 0 || b <= 0 ? std::max(a, b) : std::min(a, b);
 }
 
 }  // namespace

@@ -1,99 +1,25 @@
-// Embeddings and lists of models through a whole process, with every protocol.
+// Embeddings through a whole process, with every protocol.
 #include <llmproc/json.hpp>
 #include <llmproc/llmproc.hpp>
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
+#include "integration/provider_operations_support.hpp"
 #include "providers/cassette.hpp"
-#include "support/recording_observer.hpp"
 #include "support/stage_of_timeout.hpp"
 #include "support/test_program.hpp"
 
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <memory>
 #include <stop_token>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
-namespace llmproc {
+namespace llmproc::testing {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::RecordedRequest;
-using testing::RecordingObserver;
-using testing::Reply;
-using testing::ScriptedServer;
-using testing::stage_of_the_timeout;
-using testing::watchdog;
 using testing_cassettes::read_cassette;
-using Names = std::vector<std::string>;
-
-class ProviderOperationsTest : public ::testing::Test {
-protected:
-    /// `more` begins in the table [connection].
-    LLMProgram program(
-        const std::string& provider,
-        const std::string& embedding_model = "embeds",
-        const std::string& more = ""
-    ) {
-        std::string text = "[model]\nname = \"chats\"\nprovider = \"" + provider +
-                           "\"\nbase_url = \"" + server.base_url() +
-                           "\"\napi_key = \"sk-test\"\nallow_inline_key = true\n";
-        if (!embedding_model.empty()) {
-            text += "embedding_model = \"" + embedding_model + "\"\n";
-        }
-        text += "[retry]\ninitial_delay = 0\n[connection]\nca_file = \"" + server.ca_file() +
-                "\"\n" + more;
-        return LLMProgram::from_toml_string(text, "test.toml").with_observer(observer);
-    }
-
-    /// Answers each request with one vector a text: its length, and the number of the request.
-    void embed_lengths() {
-        server.handle([this](const RecordedRequest& request) {
-            const Json body = parse_json(request.body);
-            Json data = Json::array();
-            const auto number = static_cast<double>(++embedded);
-            for (const Json& text : body.at("input")) {
-                const auto length = static_cast<double>(text.get<std::string>().size());
-                data.push_back({{"index", data.size()}, {"embedding", {length, number}}});
-            }
-            const auto tokens = data.size();
-            return Reply::json(dump_json(
-                {{"data", data},
-                 {"model", body.at("model").get<std::string>() + "-1"},
-                 {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}}
-            ));
-        });
-    }
-
-    Names targets() {
-        Names all;
-        for (const RecordedRequest& request : server.requests()) {
-            all.push_back(request.method + " " + request.target);
-        }
-        return all;
-    }
-
-    ScriptedServer server;
-    std::shared_ptr<RecordingObserver> observer = std::make_shared<RecordingObserver>();
-    int embedded = 0;
-};
-
-/// The error of a call that must fail.
-LLMError failure(const std::function<void()>& call) {
-    try {
-        call();
-    } catch (const LLMError& error) {
-        return error;
-    }
-    ADD_FAILURE() << "it succeeded";
-    return {Errc::internal, "none"};
-}
-
-// --- embeddings ----------------------------------------------------------------------------------
 
 TEST_F(ProviderOperationsTest, OpenAiEmbeds) {
     for (const char* const provider : {"openai_chat", "openai_responses"}) {
@@ -225,7 +151,7 @@ TEST_F(ProviderOperationsTest, EachTextMustHaveItsVector) {
 
 TEST_F(ProviderOperationsTest, EachRequestIsRetriedAndOneFailureIsTheCalls) {
     embed_lengths();
-    server.push(testing::openai_error_reply(503, "busy"));
+    server.push(openai_error_reply(503, "busy"));
     SyncLLMProcess process = program("openai_compatible").start_sync();
     EXPECT_EQ(process.embed({"a"}).vectors.size(), 1U);
     EXPECT_EQ(server.requests().size(), 2U);
@@ -234,7 +160,7 @@ TEST_F(ProviderOperationsTest, EachRequestIsRetriedAndOneFailureIsTheCalls) {
     EmbedRequest request({"a", "b"});
     request.batch = 1;
     server.push(Reply::json(R"({"data":[{"embedding":[1]}]})"));
-    server.push(testing::openai_error_reply(401, "who?").header("x-request-id", "req_9"));
+    server.push(openai_error_reply(401, "who?").header("x-request-id", "req_9"));
     const LLMError error = failure([&] { process.embed(request); });
     EXPECT_EQ(error.errc(), Errc::authentication_failed);
     EXPECT_EQ(error.diagnostics().model, "embeds");
@@ -285,73 +211,11 @@ TEST_F(ProviderOperationsTest, TokensOfEmbeddingsCountForTheRateLimit) {
 
 TEST_F(ProviderOperationsTest, GoesOnBesideAnOpenStream) {
     embed_lengths();
-    server.push(testing::openai_chat_stream({"a", "b"}));
+    server.push(openai_chat_stream({"a", "b"}));
     SyncLLMProcess process = program("openai_compatible").start_sync();
     SyncStream stream = process.stream("hi");
     EXPECT_EQ(process.embed({"abc"}).vectors.at(0).at(0), 3);
     EXPECT_EQ(stream.result().text(), "ab");
-}
-
-// --- models --------------------------------------------------------------------------------------
-
-TEST_F(ProviderOperationsTest, ListsModelsOfOpenAi) {
-    const std::vector<std::pair<const char*, const char*>> lists = {
-        {"openai_chat", "openai-models.json"},
-        {"openai_responses", "openai-models.json"},
-    };
-    for (const auto& [provider, cassette] : lists) {
-        server.push(Reply::json(read_cassette(cassette)));
-        SyncLLMProcess process = program(provider).start_sync();
-        EXPECT_EQ(process.list_models(), (Names{"gpt-6-luna", "text-embedding-3-small"}));
-        EXPECT_EQ(targets().back(), "GET /v1/models");
-    }
-}
-
-TEST_F(ProviderOperationsTest, FollowsAnthropicsPages) {
-    server.push(Reply::json(
-        R"({"data":[{"id":"a"},{"id":"b"}],"first_id":"a","last_id":"b","has_more":true})"
-    ));
-    server.push(Reply::json(R"({"data":[{"id":"c"}],"last_id":"c","has_more":false})"));
-    SyncLLMProcess process = program("anthropic").start_sync();
-    EXPECT_EQ(process.list_models(), (Names{"a", "b", "c"}));
-    EXPECT_EQ(
-        targets(),
-        (Names{"GET /v1/models?limit=1000", "GET /v1/models?limit=1000&after_id=b"})
-    );
-    EXPECT_EQ(server.requests().back().header("x-api-key"), "sk-test");
-}
-
-TEST_F(ProviderOperationsTest, FollowsGeminisPages) {
-    server.push(Reply::json(read_cassette("gemini", "gemini-models.json")));
-    server.push(Reply::json(R"({"models":[{"name":"models/gemini-embedding-001"}]})"));
-    SyncLLMProcess process = program("gemini").start_sync();
-    EXPECT_EQ(process.list_models(), (Names{"gemini-3.8-flash", "gemini-embedding-001"}));
-    EXPECT_EQ(
-        targets(),
-        (Names{"GET /v1/models?pageSize=1000", "GET /v1/models?pageSize=1000&pageToken=wire-page-2"}
-        )
-    );
-}
-
-TEST_F(ProviderOperationsTest, AListWithoutEndEnds) {
-    server.default_reply(Reply::json(R"({"data":[{"id":"a"}],"has_more":true,"last_id":"a"})"));
-    SyncLLMProcess process = program("anthropic").start_sync();
-    const LLMError error = failure([&] { process.list_models(); });
-    EXPECT_EQ(error.errc(), Errc::malformed_response);
-    EXPECT_NE(error.message().find("100 pages"), std::string::npos);
-    EXPECT_EQ(server.requests().size(), 100U);
-}
-
-TEST_F(ProviderOperationsTest, ThePagesOfAListAreBoundedTogether) {
-    const std::string model(100, 'a');
-    server.default_reply(
-        Reply::json(R"({"data":[{"id":")" + model + R"("}],"has_more":true,"last_id":"a"})")
-    );
-    SyncLLMProcess process = program("anthropic", "", "max_body_bytes = 1000\n").start_sync();
-    const LLMError error = failure([&] { process.list_models(); });
-    EXPECT_EQ(error.errc(), Errc::body_too_large);
-    EXPECT_NE(error.message().find("connection.max_body_bytes (1000)"), std::string::npos);
-    EXPECT_LT(server.requests().size(), 10U);
 }
 
 TEST_F(ProviderOperationsTest, TheVectorsOfACallHaveOneLength) {
@@ -381,24 +245,6 @@ TEST_F(ProviderOperationsTest, AVectorHasALimit) {
     EXPECT_NE(error.message().find("65537 dimensions"), std::string::npos) << error.message();
 }
 
-TEST_F(ProviderOperationsTest, TheUsersHeadersGoAlong) {
-    server.push(Reply::json(read_cassette("anthropic", "anthropic-models.json")));
-    SyncLLMProcess process = program(
-                                 "anthropic",
-                                 "",
-                                 "[parameters.extra_headers]\nx-team = \"blue\"\n"
-                                 "authorization = \"Bearer token\"\n"
-    )
-                                 .start_sync();
-    EXPECT_EQ(process.list_models(), Names{"claude-opus-5-5"});
-    const RecordedRequest sent = server.requests().at(0);
-    EXPECT_EQ(sent.header("x-team"), "blue");
-    EXPECT_EQ(sent.header("authorization"), "Bearer token");
-    EXPECT_FALSE(sent.has_header("x-api-key"));
-}
-
-// --- what is told --------------------------------------------------------------------------------
-
 TEST_F(ProviderOperationsTest, TheObserverLearnsTheOperation) {
     embed_lengths();
     SyncLLMProcess process = program("openai_compatible").start_sync();
@@ -410,7 +256,7 @@ TEST_F(ProviderOperationsTest, TheObserverLearnsTheOperation) {
     EXPECT_EQ(done[0].usage.total_tokens, 2);
     EXPECT_FALSE(done[0].event.error);
 
-    server.push(testing::openai_error_reply(404, "no list here"));
+    server.push(openai_error_reply(404, "no list here"));
     EXPECT_THROW(process.list_models(), LLMError);
     done = observer->events(CallStep::done);
     ASSERT_EQ(done.size(), 2U);
@@ -421,4 +267,4 @@ TEST_F(ProviderOperationsTest, TheObserverLearnsTheOperation) {
 }
 
 }  // namespace
-}  // namespace llmproc
+}  // namespace llmproc::testing
