@@ -94,7 +94,7 @@ build_root() {
     fi
 }
 
-# prepare_build: sets build, jobs and ccache's folder.
+# prepare_build: sets build, jobs, test_jobs and ccache's folder.
 prepare_build() {
     build=$(build_root)
     mkdir -p "$build" || {
@@ -103,6 +103,8 @@ prepare_build() {
     }
     build=$(cd "$build" && pwd)
     jobs=${LLMPROC_JOBS:-$(nproc 2>/dev/null || echo 2)}
+    # Many tests wait more than they work.
+    test_jobs=$((jobs * 2))
     CCACHE_DIR=${CCACHE_DIR:-$build/ccache}
     # Absolute paths: relative ones differ between this tree and those of the package's consumers,
     # which then would compile the library anew.
