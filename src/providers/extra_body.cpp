@@ -37,12 +37,15 @@ void write_merged(JsonWriter& json, std::string_view body, std::string_view extr
     json.begin_object();
     for (const auto& [name, value] : own) {
         const auto other = find(added, name);
+        const auto both_are = [&, own_value = value](JsonKind kind) {
+            return is_kind(own_value, kind) && is_kind(other->second, kind);
+        };
         json.key(name);
         if (other == added.end()) {
             json.raw(value);
-        } else if (is_kind(value, JsonKind::object) && is_kind(other->second, JsonKind::object)) {
+        } else if (both_are(JsonKind::object)) {
             write_merged(json, value, other->second, false);
-        } else if (top && name == "tools" && is_kind(value, JsonKind::array) && is_kind(other->second, JsonKind::array)) {
+        } else if (top && name == "tools" && both_are(JsonKind::array)) {
             write_both(json, value, other->second);
         } else {
             json.raw(other->second);
