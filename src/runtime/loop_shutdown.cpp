@@ -234,7 +234,13 @@ LoopCore::~LoopCore() {
 void LoopCore::end_with_last_owner() {
     if (running_in_this_thread()) {
         state_->begin_end(CancelReason::closed);
-        bury(std::move(state_->thread), [state = state_](milliseconds budget) {
+        // Weak: the thread is the last to hold the io_context, and so closes its sockets as it ends,
+        // whenever it is joined.
+        bury(std::move(state_->thread), [weak = std::weak_ptr(state_)](milliseconds budget) {
+            const std::shared_ptr<State> state = weak.lock();
+            if (!state) {
+                return true;
+            }
             std::unique_lock lock(state->mutex);
             return state->changed.wait_for(lock, budget, [&state] { return state->exited; });
         });

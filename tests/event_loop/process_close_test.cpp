@@ -268,23 +268,33 @@ TEST_F(ProcessCloseTest, F6_TheDestructorClosesAndSaysSo) {
 
 TEST_F(ProcessCloseTest, F7_TheLastHandleMayDieInACallbackOnTheLoop) {
     const Resources before = Resources::now();
+    std::promise<void> looked_for_ended_loops;
     {
         auto process = std::make_shared<SyncLLMProcess>(program().start_sync());
         process->run("hi");
         const asio::any_io_executor executor = process->get_executor();
         std::promise<void> gone;
         std::promise<void> go;
-        asio::post(executor, [last = process, &gone, ready = go.get_future().share()]() mutable {
-            ready.wait();
-            EXPECT_EQ(last.use_count(), 1);
-            last.reset();
-            gone.set_value();
-        });
+        asio::post(
+            executor,
+            [last = process,
+             &gone,
+             ready = go.get_future().share(),
+             looked = looked_for_ended_loops.get_future().share()]() mutable {
+                ready.wait();
+                EXPECT_EQ(last.use_count(), 1);
+                last.reset();
+                gone.set_value();
+                looked.wait();
+            }
+        );
         process.reset();
         go.set_value();
         gone.get_future().get();
     }
+    // Too early for the loop, which closes its connections all the same.
     { const EventLoop next; }
+    looked_for_ended_loops.set_value();
     EXPECT_TRUE(server.wait_for_connections_at_most(0, watchdog));
     EXPECT_EQ(settled(before, watchdog).threads, before.threads);
 }
