@@ -1,6 +1,8 @@
 #include "runtime/reaper.hpp"
 
+#include <llmproc/error.hpp>
 #include "core/fork_guard.hpp"
+#include "runtime/exit_hook.hpp"
 
 #include <algorithm>
 #include <mutex>
@@ -51,9 +53,19 @@ void join_ended(Graveyard& yard, milliseconds budget) {
 /// A child has none of the parent's threads.
 constinit PerProcess<Graveyard> graveyard;
 
+/// A program without a loop has nothing else that joins what is buried at its end.
+void see_to_exit() noexcept {
+    try {
+        prepare_exit();
+    } catch (const LLMError&) {
+        return;  // The program has begun to exit: what exits it looks here.
+    }
+}
+
 }  // namespace
 
 void bury(std::thread thread, EndsWithin ends) {
+    see_to_exit();
     Graveyard& yard = graveyard.get();
     const std::lock_guard lock(yard.mutex);
     yard.threads.push_back(Buried{std::move(thread), std::move(ends)});
