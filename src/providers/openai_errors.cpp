@@ -212,6 +212,20 @@ std::optional<ProviderError> read_error_body(std::string_view body) {
     }
 }
 
+bool continues_character(char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) == 0x80U;
+}
+
+/// What keys and tokens may consist of: all that is visible, but for what text puts around them.
+bool in_word(char c) {
+    constexpr std::string_view around = "\"'<>(){}[],;";
+    return c > ' ' && c < 0x7f && around.find(c) == std::string_view::npos;
+}
+
+bool divides_word(std::string_view text, std::size_t at) {
+    return in_word(text[at]) && in_word(text[at - 1]);
+}
+
 std::string one_line(std::string_view text, std::size_t limit) {
     std::string line = cut_text(trimmed(text), limit);
     std::replace_if(
@@ -239,7 +253,7 @@ std::string cut_text(std::string_view text, std::size_t limit) {
         return std::string(text);
     }
     std::size_t end = limit;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) {
+    while (end > 0 && (continues_character(text[end]) || divides_word(text, end))) {
         --end;
     }
     return std::string(text.substr(0, end));

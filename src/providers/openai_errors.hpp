@@ -45,7 +45,8 @@ void throw_if_reported(JsonReader& reader);
 /// The error of an answer that is not 2xx.
 LLMError decode_openai_error(const HttpResponse& response, std::string request_id);
 
-/// `text` cut to at most `limit` bytes, never inside a UTF-8 sequence.
+/// `text` cut to at most `limit` bytes, never inside a word or a UTF-8 sequence: the part of a key that
+/// a cut leaves would not be found by who looks for keys. A word longer than that is left out.
 std::string cut_text(std::string_view text, std::size_t limit);
 
 /// The error for an answer that is not what `protocol` promises.

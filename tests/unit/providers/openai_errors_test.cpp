@@ -82,6 +82,25 @@ TEST(OpenAiErrorsTest, LongTextIsCutBetweenCharacters) {
     EXPECT_LT(error.message().size(), 600U);
 }
 
+TEST(OpenAiErrorsTest, LongTextIsCutBetweenWordsSoThatNoPartOfAKeyIsShown) {
+    for (const std::size_t limit : {400U, 2000U}) {
+        for (std::size_t before = limit - 24; before <= limit; ++before) {
+            const std::string key = "sk-live_01:3456$89.ab=/+";
+            const std::string filler = std::string(before - 1, ',') + '"';
+            const LLMError error = decode(500, filler + key + " is wrong");
+            const std::string& words = error.diagnostics().provider_message;
+            const bool whole = before + key.size() <= 2000;
+            EXPECT_EQ(words.find("sk-live") != std::string::npos, whole) << before;
+            EXPECT_EQ(words.find(key) != std::string::npos, whole) << before;
+            const bool in_line = before + key.size() <= 400;
+            EXPECT_EQ(error.message().find("sk-l") != std::string::npos, in_line) << before;
+        }
+    }
+    // One word from beginning to end, which may be the token itself.
+    const LLMError token = decode(500, std::string(3000, 'x'));
+    EXPECT_EQ(token.diagnostics().provider_message, "");
+}
+
 TEST(OpenAiErrorsTest, TheLineIsOneLineWithStatusWordsAndRemedy) {
     const LLMError error = decode(401, R"({"error":{"message":"bad\nkey","code":"c"}})");
     EXPECT_EQ(
