@@ -4,6 +4,7 @@
 #include "providers/openai_errors.hpp"
 #include "providers/openai_fields.hpp"
 #include "providers/stream_extras.hpp"
+#include "providers/text_frame.hpp"
 #include "providers/tool_call_pieces.hpp"
 
 #include <optional>
@@ -36,6 +37,17 @@ private:
     void read_function(JsonReader& reader, ToolCallPiece& piece);
     void read_finish_reason(JsonReader& reader);
     bool emit_string(JsonReader& reader, StreamEvent::Type type, StreamEvents& out);
+    bool is_scratch(std::string_view text) const;
+    void learn_frame(std::string_view data, std::size_t events_before, const StreamEvents& out);
+
+    /// What was met in the chunk that is being read, for `frame_`.
+    struct Met {
+        std::string_view text;   ///< The last one that is a part of the chunk as it is.
+        std::string_view noise;  ///< The same of `obfuscation`.
+        bool state = false;      ///< Something that counts each time it comes.
+    };
+    Met met_;
+    TextFrame frame_;
 
     // Reused for strings with escapes, so that most tokens cost no allocation.
     std::string scratch_;
@@ -53,6 +65,12 @@ private:
 };
 
 DecodeStatus ChatStreamDecoder::feed(const SseEvent& event, StreamEvents& out) {
+    if (event.event.empty()) {
+        if (const auto text = frame_.text_in(event.data)) {
+            out.emplace_back(StreamEvent::Type::text, std::string(*text));
+            return DecodeStatus::ok;
+        }
+    }
     const std::string_view data = trimmed(event.data);
     if (data == "[DONE]") {
         return DecodeStatus::done;
@@ -73,6 +91,8 @@ DecodeStatus ChatStreamDecoder::feed(const SseEvent& event, StreamEvents& out) {
 /// Whether anything in it was known.
 bool ChatStreamDecoder::read_chunk(std::string_view data, StreamEvents& out) {
     bool known = false;
+    const std::size_t events_before = out.size();
+    met_ = Met();
     JsonReader reader(data);
     reader.begin_object();
     std::string_view key;
@@ -83,6 +103,7 @@ bool ChatStreamDecoder::read_chunk(std::string_view data, StreamEvents& out) {
         } else if (key == "usage") {
             known = true;
             if (reader.peek() == JsonKind::object) {
+                met_.state = true;
                 usage_ = read_openai_usage(reader);
             } else {
                 reader.skip();
@@ -93,12 +114,33 @@ bool ChatStreamDecoder::read_chunk(std::string_view data, StreamEvents& out) {
             model_ = read_string_or_empty(reader);
         } else if (key == "error") {
             throw_if_reported(reader);
+        } else if (key == "obfuscation" && reader.peek() == JsonKind::string) {
+            met_.noise = reader.string_view_or_buffer(scratch_);
+            met_.state = met_.state || is_scratch(met_.noise);
         } else {
             reader.skip();
         }
     }
     reader.finish();
+    learn_frame(data, events_before, out);
     return known;
+}
+
+bool ChatStreamDecoder::is_scratch(std::string_view text) const {
+    return text.data() == scratch_.data();
+}
+
+/// A chunk that said one piece of text and nothing else says the next one in the same words.
+void ChatStreamDecoder::learn_frame(
+    std::string_view data,
+    std::size_t events_before,
+    const StreamEvents& out
+) {
+    const bool one_text = out.size() == events_before + 1 &&
+                          out.back().type == StreamEvent::Type::text;
+    if (one_text && !met_.state && !met_.text.empty()) {
+        frame_.learn(data, met_.text, met_.noise);
+    }
 }
 
 void ChatStreamDecoder::read_choices(JsonReader& reader, StreamEvents& out) {
@@ -163,6 +205,7 @@ void ChatStreamDecoder::read_finish_reason(JsonReader& reader) {
         reader.skip();
         return;
     }
+    met_.state = true;
     const std::string_view reason = reader.string_view_or_buffer(scratch_);
     if (reason == "error") {
         ProviderError error;
@@ -183,6 +226,7 @@ bool ChatStreamDecoder::emit_string(JsonReader& reader, StreamEvent::Type type, 
     if (text.empty()) {
         return false;
     }
+    met_.text = is_scratch(text) ? std::string_view() : text;
     out.emplace_back(type, std::string(text));
     return true;
 }
@@ -220,11 +264,14 @@ void ChatStreamDecoder::read_other_member(
     StreamEvents& out
 ) {
     if (key == "function_call" && reader.peek() == JsonKind::object) {
+        met_.state = true;
         ToolCallPiece piece;
         piece.index = 0;  // the legacy form has one call
         read_function(reader, piece);
         calls_.add(piece, out);
-    } else if (!extras_.read(reader, key, out)) {
+    } else if (extras_.read(reader, key, out)) {
+        met_.state = true;
+    } else {
         reader.skip();
     }
 }
@@ -269,6 +316,7 @@ void ChatStreamDecoder::read_tool_calls(JsonReader& reader, StreamEvents& out) {
     if (reader.consume_null()) {
         return;
     }
+    met_.state = true;
     reader.begin_array();
     while (reader.next_element()) {
         ToolCallPiece piece;

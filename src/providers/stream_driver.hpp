@@ -39,10 +39,6 @@ public:
     /// Throws LLMError{truncated_stream} if the answer is incomplete, else as `feed`.
     void finish(StreamEvents& out);
 
-    /// Whether the provider's end mark came; the rest of the body only has to be read off.
-    bool done() const noexcept { return done_; }
-    /// Grows with every line, keep-alive comments included: the server is alive.
-    std::uint64_t activity() const noexcept { return parser_.activity(); }
     std::uint64_t unknown_events() const noexcept { return unknown_events_; }
     const StreamDecoder& decoder() const noexcept { return *decoder_; }
 

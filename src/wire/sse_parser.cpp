@@ -132,7 +132,6 @@ bool SseParser::take_line(std::string_view& line) {
         line = line_;
         line_begun_ = false;
     }
-    ++lines_;
     return true;
 }
 

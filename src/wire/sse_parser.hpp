@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,9 +61,6 @@ public:
 
     SseStatus status() const noexcept { return status_; }
     const SseLimits& limits() const noexcept { return limits_; }
-
-    /// Complete lines so far, comments (keep-alives) included: it grows while the server lives.
-    std::uint64_t activity() const noexcept { return lines_; }
 
     /// The last event id of the stream (WHATWG): resume with it as `Last-Event-ID`.
     const std::string& last_event_id() const noexcept { return last_event_id_; }
@@ -127,7 +123,6 @@ private:
 
     std::string last_event_id_;
     std::optional<std::chrono::milliseconds> retry_;
-    std::uint64_t lines_ = 0;
 };
 
 }  // namespace llmproc::wire
