@@ -32,8 +32,3 @@ if(LLMPROC_SANITIZE)
     set(llmproc_public_definitions BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)
     target_compile_definitions(llmproc_options INTERFACE ${llmproc_public_definitions})
 endif()
-
-if(LLMPROC_BUILD_FUZZ)
-    # Coverage feedback in the library, for libFuzzer.
-    add_compile_options(-fsanitize=fuzzer-no-link)
-endif()

@@ -13,6 +13,6 @@ prepare_build
 
 # Unoptimised and without debug information: the fastest to compile.
 cmake -S "$source_dir" -B "$build/test" -G Ninja \
-    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DLLMPROC_PRECOMPILE=ON "$@"
+    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DLLMPROC_JOIN_TESTS=ON "$@"
 cmake --build "$build/test" -j "$jobs"
 exec ctest --test-dir "$build/test" -j "$test_jobs" --output-on-failure --no-tests=error

@@ -13,9 +13,14 @@ target_compile_options(
         -Wnon-virtual-dtor
         -Woverloaded-virtual
 )
-# A unity build includes sources, whose anonymous namespaces then look as if headers had them.
+# Joined sources see each other's anonymous namespaces, which then look as if headers had them.
+set(
+    llmproc_joined_warnings
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>
+    $<$<CXX_COMPILER_ID:Clang>:-Wno-shadow>
+)
 if(CMAKE_UNITY_BUILD)
-    target_compile_options(llmproc_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+    target_compile_options(llmproc_warnings INTERFACE ${llmproc_joined_warnings})
 endif()
 if(LLMPROC_WARNINGS_AS_ERRORS)
     target_compile_options(llmproc_warnings INTERFACE -Werror)

@@ -255,11 +255,11 @@ TEST(LoopTest, A3_3_OwnedObjectsDieOnTheLoopBeforeItDoes) {
 
 TEST(LoopTest, A3_3_OwnedObjectsDieAfterTheTasksThatUseThem) {
     Lines order;
-    struct Owned {
-        explicit Owned(Lines& to) : lines(&to) {}
-        Owned(Owned&& other) noexcept : lines(std::exchange(other.lines, nullptr)) {}
-        Owned& operator=(Owned&&) = delete;
-        ~Owned() {
+    struct Kept {
+        explicit Kept(Lines& to) : lines(&to) {}
+        Kept(Kept&& other) noexcept : lines(std::exchange(other.lines, nullptr)) {}
+        Kept& operator=(Kept&&) = delete;
+        ~Kept() {
             if (lines != nullptr) {
                 lines->add("object");
             }
@@ -280,7 +280,7 @@ TEST(LoopTest, A3_3_OwnedObjectsDieAfterTheTasksThatUseThem) {
         }
     };
     const EventLoop loop;
-    loop.own(Owned(order));
+    loop.own(Kept(order));
     const Task<void> task = loop.create_task(User::body(order));
     on_loop(loop, [] {});
     const ShutdownReport report = loop.shutdown();

@@ -3,6 +3,7 @@
 #include <llmproc/testing/scripted_server.hpp>
 #include "event_loop/process_support.hpp"
 #include "support/resources.hpp"
+#include "support/sanitizers.hpp"
 #include "support/test_program.hpp"
 
 #include <gtest/gtest.h>

@@ -4,6 +4,7 @@
 #include "event_loop/process_support.hpp"
 #include "support/drive.hpp"
 #include "support/resources.hpp"
+#include "support/sanitizers.hpp"
 #include "support/scarcity.hpp"
 #include "support/test_program.hpp"
 

@@ -3,7 +3,7 @@
 #include <llmproc/testing/scripted_server.hpp>
 #include "event_loop/process_support.hpp"
 #include "support/drive.hpp"
-#include "support/resources.hpp"
+#include "support/sanitizers.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -30,13 +30,13 @@ using testing::watchdog;
 
 class ProcessThreadsTest : public testing::ProcessFixture {};
 
-constexpr int callers = 64;
-constexpr int calls_each = testing::sanitized ? 20 : 50;
+constexpr int caller_threads = 64;
+constexpr int calls_per_thread = testing::sanitized ? 20 : 50;
 
 /// One thread's calls; how many got their own answer.
 int call_often(SyncLLMProcess& process, int number) {
     int matched = 0;
-    for (int i = 0; i < calls_each; ++i) {
+    for (int i = 0; i < calls_per_thread; ++i) {
         const std::string prompt = std::to_string(number) + "/" + std::to_string(i);
         matched += process.run(prompt).text() == "You said: " + prompt ? 1 : 0;
         if (i % 4 == 3) {
@@ -51,8 +51,8 @@ TEST_F(ProcessThreadsTest, F16_SixtyFourThreadsOnOneProcess) {
     SyncLLMProcess process = program().start_sync();
     std::atomic<int> matched{0};
     std::vector<std::thread> threads;
-    threads.reserve(callers);
-    for (int t = 0; t < callers; ++t) {
+    threads.reserve(caller_threads);
+    for (int t = 0; t < caller_threads; ++t) {
         threads.emplace_back([&process, &matched, t] { matched += call_often(process, t); });
     }
     for (int i = 0; i < 20; ++i) {
@@ -62,8 +62,8 @@ TEST_F(ProcessThreadsTest, F16_SixtyFourThreadsOnOneProcess) {
     for (std::thread& thread : threads) {
         thread.join();
     }
-    EXPECT_EQ(matched.load(), callers * calls_each);
-    EXPECT_EQ(process.stats().runs, static_cast<std::uint64_t>(callers) * calls_each);
+    EXPECT_EQ(matched.load(), caller_threads * calls_per_thread);
+    EXPECT_EQ(process.stats().runs, static_cast<std::uint64_t>(caller_threads) * calls_per_thread);
     EXPECT_EQ(process.stats().failed_runs, 0U);
     EXPECT_EQ(server.stats().peak_open_requests, 1U) << "runs of one process overlap";
     EXPECT_EQ(server.stats().accepts, 1U);

@@ -5,6 +5,7 @@
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 #include "support/resources.hpp"
+#include "support/sanitizers.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/awaitable.hpp>

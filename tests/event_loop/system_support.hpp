@@ -4,6 +4,7 @@
 
 #include <llmproc/error.hpp>
 #include <llmproc/process.hpp>
+#include "support/sanitizers.hpp"
 #include "support/test_program.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -24,14 +25,6 @@
 #include <utility>
 
 namespace llmproc::testing {
-
-/// ThreadSanitizer does not follow a program with threads into the child of a bare fork, unless it
-/// executes another one at once.
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool can_fork = false;
-#else
-inline constexpr bool can_fork = true;
-#endif
 
 /// Collects what does not hold in a process that has no GoogleTest.
 class Checks {

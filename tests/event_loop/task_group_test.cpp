@@ -16,7 +16,7 @@ namespace llmproc::test {
 
 namespace {
 
-asio::awaitable<void> fail_with(Gate gate, std::string text) {
+asio::awaitable<void> fail_after(Gate gate, std::string text) {
     co_await gate.passed();
     throw std::runtime_error(text);
 }
@@ -81,7 +81,7 @@ TEST(LoopTest, A3_20_GroupsFirstErrorCancelsTheOthersWhichAreWaitedFor) {
     const Flag begun;
     auto note = std::make_shared<std::string>();
     const Task<void> sibling = group->create_task(wait_and_note(begun, note));
-    group->create_task(fail_with(gate, "first"), "failing");
+    group->create_task(fail_after(gate, "first"), "failing");
     const Task<void> joining = loop.create_task(join(group));
     begun.wait();
     gate.open();
@@ -111,7 +111,7 @@ TEST(LoopTest, A3_20_GroupsLaterErrorsAreReported) {
     const Gate gate;
     const Flag begun;
     group->create_task(fail_when_cancelled(begun), "later");
-    group->create_task(fail_with(gate, "first"), "earlier");
+    group->create_task(fail_after(gate, "first"), "earlier");
     begun.wait();
     gate.open();
     EXPECT_THROW(loop.create_task(join(group)).get(), std::runtime_error);

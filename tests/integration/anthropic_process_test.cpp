@@ -15,7 +15,7 @@ using testing::Reply;
 using testing::ScriptedServer;
 using testing_cassettes::read_cassette;
 
-LLMProgram program_for(
+LLMProgram claude_program(
     const ScriptedServer& server,
     const std::string& settings = "",
     const std::string& model = "claude-opus-5-5",
@@ -41,7 +41,7 @@ TEST(AnthropicProcessTest, StreamedThinkingAndCitationsGoBackInTheNextTurn) {
     ScriptedServer server;
     server.push(stream_of("anthropic-stream-thinking.sse"));
     server.push(Reply::json(read_cassette("anthropic", "anthropic-response.json")));
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = claude_program(server).start_sync();
     std::string text;
     std::string thinking;
     for (const StreamEvent& event : process.stream("How warm is it?")) {
@@ -72,7 +72,7 @@ TEST(AnthropicProcessTest, TokensAreCountedByTheProvider) {
     ScriptedServer server;
     server.push(Reply::json(read_cassette("anthropic", "anthropic-response.json")));
     server.push(Reply::json(read_cassette("anthropic", "anthropic-count-tokens.json")));
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = claude_program(server).start_sync();
     EXPECT_FALSE(process.count_tokens().exact);  // nothing to count yet, and no request
     static_cast<void>(process.run("hi"));
     const TokenCount count = process.count_tokens();
@@ -85,7 +85,7 @@ TEST(AnthropicProcessTest, TheVersionOfTheProgramFileDecidesAboutSampling) {
     ScriptedServer server;
     server.push(Reply::json(read_cassette("anthropic", "anthropic-response.json")));
     const std::string sampling = "[parameters]\ntemperature = 0.5\n";
-    SyncLLMProcess refused = program_for(server, sampling, "claude-sonnet-4-5").start_sync();
+    SyncLLMProcess refused = claude_program(server, sampling, "claude-sonnet-4-5").start_sync();
     try {
         static_cast<void>(refused.run("hi"));
         FAIL();
@@ -95,7 +95,8 @@ TEST(AnthropicProcessTest, TheVersionOfTheProgramFileDecidesAboutSampling) {
     }
     EXPECT_TRUE(server.requests().empty());
     const std::string older = "api_version = \"2023-06-01\"\n";
-    SyncLLMProcess process = program_for(server, sampling, "claude-sonnet-4-5", older).start_sync();
+    SyncLLMProcess process =
+        claude_program(server, sampling, "claude-sonnet-4-5", older).start_sync();
     static_cast<void>(process.run("hi"));
     const auto requests = server.requests();
     ASSERT_EQ(requests.size(), 1U);
@@ -109,7 +110,7 @@ TEST(AnthropicProcessTest, TheProgramFileOverridesWhatIsKnownOfTheModel) {
     const std::string settings =
         "[parameters]\ntemperature = 0.5\nthinking = 2000\nprompt_caching = true\n"
         "[tools]\nhosted = [{ kind = \"web_search\", max_uses = 3 }]\n";
-    SyncLLMProcess refused = program_for(server, settings).start_sync();
+    SyncLLMProcess refused = claude_program(server, settings).start_sync();
     try {
         static_cast<void>(refused.run("hi"));
         FAIL();
@@ -125,7 +126,7 @@ TEST(AnthropicProcessTest, TheProgramFileOverridesWhatIsKnownOfTheModel) {
     EXPECT_TRUE(server.requests().empty());
     const std::string rules =
         "[model.rules]\nsampling = true\nthinking_budget = true\nmax_output_tokens = 9000\n";
-    SyncLLMProcess process = program_for(server, settings + rules).start_sync();
+    SyncLLMProcess process = claude_program(server, settings + rules).start_sync();
     static_cast<void>(process.run("hi"));
     const Json body = parse_json(server.requests().at(0).body);
     EXPECT_EQ(body.at("temperature"), 0.5);
@@ -141,7 +142,7 @@ TEST(AnthropicProcessTest, TheProgramFileOverridesWhatIsKnownOfTheModel) {
 TEST(AnthropicProcessTest, AnErrorInTheStreamCarriesTextAndUsage) {
     ScriptedServer server;
     server.push(stream_of("anthropic-stream-error.sse"));
-    SyncLLMProcess process = program_for(server).start_sync();
+    SyncLLMProcess process = claude_program(server).start_sync();
     try {
         static_cast<void>(process.stream("hi").result());
         FAIL();

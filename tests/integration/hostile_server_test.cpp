@@ -18,7 +18,7 @@ using testing::ScriptedServer;
 
 constexpr std::size_t limit = std::size_t{256} << 10U;
 
-struct Protocol {
+struct HostileProtocol {
     std::string provider;
     std::string path;    ///< Of the base URL.
     std::string begin;   ///< Events before the text.
@@ -27,12 +27,12 @@ struct Protocol {
     std::string reply;   ///< A whole answer that says "fine".
 };
 
-void PrintTo(const Protocol& protocol, std::ostream* out) {
+void PrintTo(const HostileProtocol& protocol, std::ostream* out) {
     *out << protocol.provider;
 }
 
-const std::vector<Protocol>& protocols() {
-    static const std::vector<Protocol> all{
+const std::vector<HostileProtocol>& hostile_protocols() {
+    static const std::vector<HostileProtocol> all{
         {"openai_compatible",
          "/v1",
          "",
@@ -66,7 +66,7 @@ const std::vector<Protocol>& protocols() {
     return all;
 }
 
-class HostileServerTest : public ::testing::TestWithParam<Protocol> {
+class HostileServerTest : public ::testing::TestWithParam<HostileProtocol> {
 protected:
     SyncLLMProcess start() const {
         const std::string text = "[model]\nname = \"test-model\"\nprovider = \"" +
@@ -199,8 +199,10 @@ TEST_P(HostileServerTest, AnErrorWithoutEnd) {
 INSTANTIATE_TEST_SUITE_P(
     All,
     HostileServerTest,
-    ::testing::ValuesIn(protocols()),
-    [](const ::testing::TestParamInfo<Protocol>& protocol) { return protocol.param.provider; }
+    ::testing::ValuesIn(hostile_protocols()),
+    [](const ::testing::TestParamInfo<HostileProtocol>& protocol) {
+        return protocol.param.provider;
+    }
 );
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <llmproc/testing/openai.hpp>
 #include <llmproc/testing/scripted_server.hpp>
 #include "support/resources.hpp"
+#include "support/sanitizers.hpp"
 #include "support/scarcity.hpp"
 #include "support/test_program.hpp"
 

@@ -23,17 +23,6 @@ public:
     std::vector<ResolveHandler> held;
 };
 
-class FixedResolver final : public Resolver {
-public:
-    explicit FixedResolver(Addresses addresses) : addresses_(std::move(addresses)) {}
-    void resolve(std::string, std::uint16_t, ResolveHandler handler) override {
-        handler({}, addresses_);
-    }
-
-private:
-    Addresses addresses_;
-};
-
 void expect_tls_error(
     const std::shared_ptr<Exchange>& done,
     Errc expected,

@@ -7,10 +7,6 @@
 namespace llmproc::net::test {
 namespace {
 
-ServerOptions plain() {
-    return ServerOptions().https(false);
-}
-
 class NetPoolAgeTest : public NetTest {};
 
 TEST_F(NetPoolAgeTest, KeepAliveMaxIsObeyed) {

@@ -15,10 +15,6 @@ namespace {
 
 using Calls = std::vector<std::shared_ptr<Exchange>>;
 
-ServerOptions plain() {
-    return ServerOptions().https(false);
-}
-
 /// What arrived at several servers, in order.
 class Arrivals {
 public:

@@ -66,20 +66,6 @@ private:
     std::vector<tcp::socket> fillers_;
 };
 
-/// Answers at once with the same addresses, ports included.
-class FixedResolver final : public Resolver {
-public:
-    explicit FixedResolver(Addresses addresses) : addresses_(std::move(addresses)) {}
-    void resolve(std::string, std::uint16_t, ResolveHandler handler) override {
-        handler({}, addresses_);
-    }
-    void forget(const std::string& host) override { forgotten.push_back(host); }
-    std::vector<std::string> forgotten;
-
-private:
-    Addresses addresses_;
-};
-
 /// Keeps the handlers until the test answers.
 class HeldResolver final : public Resolver {
 public:

@@ -8,6 +8,7 @@
 #include "async/spawn.hpp"
 #include "net/http_client.hpp"
 #include "net/net_settings.hpp"
+#include "net/resolver.hpp"
 #include "wire/url.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -17,11 +18,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace llmproc::net::test {
 
@@ -43,6 +46,25 @@ inline bool can_listen(const std::string& host) {
     }
     return !refused;
 }
+
+/// A server without TLS.
+inline ServerOptions plain() {
+    return ServerOptions().https(false);
+}
+
+/// Answers at once with the same addresses, ports included.
+class FixedResolver final : public Resolver {
+public:
+    explicit FixedResolver(Addresses addresses) : addresses_(std::move(addresses)) {}
+    void resolve(std::string, std::uint16_t, ResolveHandler handler) override {
+        handler({}, addresses_);
+    }
+    void forget(const std::string& host) override { forgotten.push_back(host); }
+    std::vector<std::string> forgotten;
+
+private:
+    Addresses addresses_;
+};
 
 /// What became of one exchange; shared with the coroutine, which may be destroyed unfinished.
 struct Exchange {

@@ -16,7 +16,7 @@ using testing::ScriptedServer;
 
 constexpr const char* own_name = "files/read file";
 
-LLMProgram program_for(const ScriptedServer& server, const std::string& provider) {
+LLMProgram provider_program(const ScriptedServer& server, const std::string& provider) {
     return LLMProgram::from_toml_string(
         "[model]\nname = \"m\"\nprovider = \"" + provider + "\"\nbase_url = \"" + server.url() +
             "\"\napi_key = \"k\"\nallow_inline_key = true\n[connection]\nca_file = \"" +
@@ -74,7 +74,7 @@ TEST_P(ToolNamesProcessTest, Trap28_TheModelsCallHasTheToolsOwnName) {
             body.at(Json::json_pointer(vendor.name_at)).get_ref<const std::string&>();
         return Reply::json(vendor.before + name + vendor.after);
     });
-    SyncLLMProcess process = program_for(server, vendor.provider).start_sync();
+    SyncLLMProcess process = provider_program(server, vendor.provider).start_sync();
     ChatRequest request = asking();
     for (int round = 0; round < 2; ++round) {
         const ChatReply reply = process.complete(request);

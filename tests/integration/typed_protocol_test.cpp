@@ -22,14 +22,14 @@ namespace {
 using namespace testing;
 
 /// A protocol: how an answer of the model travels, and where its requests have the schema.
-struct Protocol {
+struct TypedProtocol {
     const char* provider;
     const char* path;
     const char* schema;
     std::function<Reply(const std::string& text)> answer;
 };
 
-std::vector<Protocol> protocols() {
+std::vector<TypedProtocol> typed_protocols() {
     return {
         {"openai_chat",
          "/v1",
@@ -50,7 +50,7 @@ std::vector<Protocol> protocols() {
     };
 }
 
-class TypedProtocolTest : public ::testing::TestWithParam<Protocol> {
+class TypedProtocolTest : public ::testing::TestWithParam<TypedProtocol> {
 protected:
     LLMProgram program() const {
         return LLMProgram::from_toml_string(
@@ -121,14 +121,14 @@ TEST_P(TypedProtocolTest, EveryKindOfTypeIsTaken) {
     EXPECT_EQ(process.run_as<Numbers>("Numbers?").u64, 4U);
 }
 
-std::string protocol_name(const ::testing::TestParamInfo<Protocol>& info) {
+std::string protocol_name(const ::testing::TestParamInfo<TypedProtocol>& info) {
     return info.param.provider;
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Protocols,
     TypedProtocolTest,
-    ::testing::ValuesIn(protocols()),
+    ::testing::ValuesIn(typed_protocols()),
     protocol_name
 );
 

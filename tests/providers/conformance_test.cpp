@@ -64,10 +64,10 @@ std::vector<Recorded<Recording>> all_of(std::vector<Recording> ProtocolCase::*li
 
 struct FileName {
     template <class Recording>
-    std::string operator()(const testing::TestParamInfo<Recorded<Recording>>& info) const {
+    std::string operator()(const ::testing::TestParamInfo<Recorded<Recording>>& info) const {
         return testing_cassettes::name_of(file_of(info.param.recording));
     }
-    std::string operator()(const testing::TestParamInfo<ProtocolCase>& info) const {
+    std::string operator()(const ::testing::TestParamInfo<ProtocolCase>& info) const {
         return info.param.codec;
     }
 };
@@ -112,7 +112,7 @@ void expect_goes_back(const ProtocolCase& protocol, const Message& message, cons
 
 // --- streams -------------------------------------------------------------------------------------
 
-class StreamConformanceTest : public testing::TestWithParam<Recorded<RecordedStream>> {
+class StreamConformanceTest : public ::testing::TestWithParam<Recorded<RecordedStream>> {
 protected:
     const ProtocolCase& protocol_ = GetParam().protocol;
     const Codec& codec_ = codec_of(protocol_);
@@ -272,11 +272,11 @@ TEST_P(StreamConformanceTest, LostEventsAreAnErrorOrAReply) {
 INSTANTIATE_TEST_SUITE_P(
     All,
     StreamConformanceTest,
-    testing::ValuesIn(all_of(&ProtocolCase::streams)),
+    ::testing::ValuesIn(all_of(&ProtocolCase::streams)),
     FileName()
 );
 
-class BrokenStreamConformanceTest : public testing::TestWithParam<Recorded<BrokenStream>> {};
+class BrokenStreamConformanceTest : public ::testing::TestWithParam<Recorded<BrokenStream>> {};
 
 TEST_P(BrokenStreamConformanceTest, Trap15_IsAnErrorAtEverySplitWithTheTextBefore) {
     const ProtocolCase& protocol = GetParam().protocol;
@@ -311,13 +311,13 @@ TEST_P(BrokenStreamConformanceTest, Trap15_IsAnErrorAtEverySplitWithTheTextBefor
 INSTANTIATE_TEST_SUITE_P(
     All,
     BrokenStreamConformanceTest,
-    testing::ValuesIn(all_of(&ProtocolCase::broken_streams)),
+    ::testing::ValuesIn(all_of(&ProtocolCase::broken_streams)),
     FileName()
 );
 
 // --- replies -------------------------------------------------------------------------------------
 
-class ReplyConformanceTest : public testing::TestWithParam<Recorded<std::string>> {
+class ReplyConformanceTest : public ::testing::TestWithParam<Recorded<std::string>> {
 protected:
     const ProtocolCase& protocol_ = GetParam().protocol;
     const Codec& codec_ = codec_of(protocol_);
@@ -354,13 +354,13 @@ TEST_P(ReplyConformanceTest, CutAnywhereIsMalformed) {
 INSTANTIATE_TEST_SUITE_P(
     All,
     ReplyConformanceTest,
-    testing::ValuesIn(all_of(&ProtocolCase::replies)),
+    ::testing::ValuesIn(all_of(&ProtocolCase::replies)),
     FileName()
 );
 
 // --- requests ------------------------------------------------------------------------------------
 
-class RequestConformanceTest : public testing::TestWithParam<ProtocolCase> {};
+class RequestConformanceTest : public ::testing::TestWithParam<ProtocolCase> {};
 
 TEST_P(RequestConformanceTest, TheToolRoundIsTheRecordedOne) {
     const ProtocolCase& protocol = GetParam();
@@ -387,7 +387,7 @@ TEST_P(RequestConformanceTest, TheToolRoundIsTheRecordedOne) {
 INSTANTIATE_TEST_SUITE_P(
     All,
     RequestConformanceTest,
-    testing::ValuesIn(protocol_cases()),
+    ::testing::ValuesIn(protocol_cases()),
     FileName()
 );
 

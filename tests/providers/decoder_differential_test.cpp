@@ -7,7 +7,7 @@
 #include "providers/cassette.hpp"
 #include "providers/mutations.hpp"
 #include "providers/plain_reading.hpp"
-#include "support/resources.hpp"
+#include "support/sanitizers.hpp"
 #include "wire/sse_parser.hpp"
 
 #include <gtest/gtest.h>

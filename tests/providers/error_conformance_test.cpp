@@ -107,7 +107,7 @@ bool is_native(const ProtocolCase& protocol, const std::string& file) {
     return vendor == "html" || protocol.codec.rfind("openai", 0) == 0;
 }
 
-class ErrorConformanceTest : public testing::TestWithParam<ErrorCase> {};
+class ErrorConformanceTest : public ::testing::TestWithParam<ErrorCase> {};
 
 TEST_P(ErrorConformanceTest, HasItsCodeConditionAndDiagnostics) {
     const ErrorCase& wanted = GetParam();
@@ -143,8 +143,8 @@ TEST_P(ErrorConformanceTest, HasItsCodeConditionAndDiagnostics) {
 INSTANTIATE_TEST_SUITE_P(
     All,
     ErrorConformanceTest,
-    testing::ValuesIn(error_cases()),
-    [](const testing::TestParamInfo<ErrorCase>& error) {
+    ::testing::ValuesIn(error_cases()),
+    [](const ::testing::TestParamInfo<ErrorCase>& error) {
         return testing_cassettes::name_of(error.param.file);
     }
 );

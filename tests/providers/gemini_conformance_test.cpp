@@ -23,7 +23,7 @@ using testing_cassettes::test_name;
 
 // --- requests ------------------------------------------------------------------------------------
 
-class GeminiSdkRequestTest : public testing::TestWithParam<std::string> {
+class GeminiSdkRequestTest : public ::testing::TestWithParam<std::string> {
 protected:
     Json recorded_ = parse_json(gemini_cassette("sdk-requests.json")).at(GetParam());
 
@@ -66,7 +66,7 @@ TEST_P(GeminiSdkRequestTest, IsWhatTheOfficialSdkSends) {
 INSTANTIATE_TEST_SUITE_P(
     Gemini,
     GeminiSdkRequestTest,
-    testing::Values("gemini generate", "gemini stream", "gemini count tokens"),
+    ::testing::Values("gemini generate", "gemini stream", "gemini count tokens"),
     test_name
 );
 

@@ -215,7 +215,7 @@ private:
     int ids_ = 0;
 };
 
-class RequestPropertyTest : public testing::TestWithParam<Dialect> {};
+class RequestPropertyTest : public ::testing::TestWithParam<Dialect> {};
 
 TEST_P(RequestPropertyTest, AnotherReaderFindsTheSameMeaning) {
     const Dialect& dialect = GetParam();
@@ -241,8 +241,8 @@ TEST_P(RequestPropertyTest, AnotherReaderFindsTheSameMeaning) {
 INSTANTIATE_TEST_SUITE_P(
     All,
     RequestPropertyTest,
-    testing::ValuesIn(testing_cassettes::dialects()),
-    [](const testing::TestParamInfo<Dialect>& dialect) { return dialect.param.codec; }
+    ::testing::ValuesIn(testing_cassettes::dialects()),
+    [](const ::testing::TestParamInfo<Dialect>& dialect) { return dialect.param.codec; }
 );
 
 }  // namespace

@@ -38,11 +38,4 @@ std::size_t resident_bytes();
 /// Whether this program is built with UBSan, which opens pipes to look at objects.
 bool needs_descriptors_itself();
 
-/// Whether memory and time are those of a sanitizer's run.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool sanitized = true;
-#else
-inline constexpr bool sanitized = false;
-#endif
-
 }  // namespace llmproc::testing

@@ -1,6 +1,7 @@
 #include "core/fork_hold.hpp"
 
 #include <llmproc/error.hpp>
+#include "support/sanitizers.hpp"
 
 #include <gtest/gtest.h>
 
@@ -19,14 +20,8 @@
 namespace llmproc {
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-constexpr bool can_fork = false;  // It does not follow a program with threads into a child.
-#else
-constexpr bool can_fork = true;
-#endif
-
 #define SKIP_WITHOUT_FORK()                                                                    \
-    if (!can_fork) {                                                                           \
+    if (!testing::can_fork) {                                                                  \
         GTEST_SKIP() << "ThreadSanitizer does not follow a program with threads into a child"; \
     }                                                                                          \
     static_cast<void>(0)
