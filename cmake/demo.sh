@@ -12,7 +12,7 @@ install_dependencies
 prepare_build
 
 # The same options as cmake/test.sh, so that both share compiled objects.
-cmake -S "$source_dir" -B "$build/demo" -G Ninja \
+cmake --fresh -S "$source_dir" -B "$build/demo" -G Ninja \
     -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DLLMPROC_BUILD_TESTS=OFF >"$build/demo.log"
 cmake --build "$build/demo" -j "$jobs" --target llmproc_demo
 if [ $# -eq 0 ] && [ -n "${OPENAI_API_KEY:-}" ]; then

@@ -11,8 +11,9 @@ install_dependencies
 install_peers
 prepare_build
 
+# --fresh: the compiler and the options are those of this call, not of an earlier one.
 # Unoptimised and without debug information: the fastest to compile.
-cmake -S "$source_dir" -B "$build/test" -G Ninja \
+cmake --fresh -S "$source_dir" -B "$build/test" -G Ninja \
     -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DLLMPROC_JOIN_TESTS=ON "$@"
 cmake --build "$build/test" -j "$jobs"
 exec ctest --test-dir "$build/test" -j "$test_jobs" --output-on-failure --no-tests=error
