@@ -3,6 +3,7 @@
 #include <llmproc/error.hpp>
 
 #include <openssl/err.h>
+#include <openssl/opensslv.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
@@ -75,6 +76,14 @@ int on_certificate_request(SSL* connection, X509** /*leaf*/, EVP_PKEY** /*key*/)
     return 0;
 }
 
+std::time_t begin_of(const SSL_SESSION* session) {
+#if OPENSSL_VERSION_PREREQ(3, 3)
+    return SSL_SESSION_get_time_ex(session);
+#else
+    return SSL_SESSION_get_time(session);
+#endif
+}
+
 }  // namespace
 
 bool is_resumable(SSL_SESSION* session, std::time_t now) {
@@ -90,7 +99,7 @@ bool is_resumable(SSL_SESSION* session, std::time_t now) {
     if (hint != 0 && hint < static_cast<unsigned long>(longest)) {
         lifetime = std::min(lifetime, static_cast<long>(hint));
     }
-    const long age = static_cast<long>(now) - SSL_SESSION_get_time(session);
+    const std::time_t age = now - begin_of(session);
     // Resumption sends no certificate: without this an expired one would be accepted for ever.
     return age >= 0 && age < lifetime && X509_cmp_time(X509_get0_notAfter(peer), &now) > 0;
 }

@@ -38,7 +38,7 @@ void set_tls_path(ProgramDraft& draft, const ConfigField& field) {
 
 void set_passphrase_variable(ProgramDraft& draft, const ConfigField& field) {
     static_cast<void>(field.line());
-    const std::string& name = variable_name(
+    const std::string name = variable_name(
         field,
         "expected the name of an environment variable (letters, digits and _); the passphrase "
         "itself belongs in that variable"
