@@ -88,6 +88,9 @@ std::shared_ptr<RateLimiter> ContextService::rate_limiter(
 }
 
 void ContextService::leave_to_parent() noexcept {
+    if (!pool_) {
+        return;  // since Boost 1.82 Asio shuts an io_context's services down twice
+    }
     pool_->leave_to_parent();
     KeptForParent::keep(std::move(members_));
     KeptForParent::keep(std::move(pool_));

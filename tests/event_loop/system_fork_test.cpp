@@ -163,8 +163,16 @@ TEST_F(ForkTest, F35_TheServerSeesTheParentsCloseThoughAChildLives) {
     ::close(destroyed[1]);
 }
 
+/// As that of Boost 1.82 and later: its services are shut down once more by the base.
+struct ContextShutDownTwice : asio::io_context {
+    ContextShutDownTwice() = default;
+    ContextShutDownTwice(const ContextShutDownTwice&) = delete;
+    ContextShutDownTwice& operator=(const ContextShutDownTwice&) = delete;
+    ~ContextShutDownTwice() { shutdown(); }
+};
+
 TEST_F(ForkTest, F35_AnAsyncProcessAndItsContextMayDieInTheChild) {
-    std::optional<asio::io_context> io(std::in_place);
+    std::optional<ContextShutDownTwice> io(std::in_place);
     std::optional<AsyncLLMProcess> process(run_on(*io, start_on_this(program_for(server_))));
     EXPECT_EQ(run_on(*io, text_of(*process)), "You said: hi");
     const auto refused = [&](Checks& checks) {
