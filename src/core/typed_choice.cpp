@@ -110,6 +110,7 @@ struct Fit {
 /// others.
 void TypedReader::keep_fitting(const ChoiceNode& type, std::vector<std::size_t>& possible) {
     std::vector<Fit> fits;
+    fits.reserve(possible.size());
     for (const std::size_t index : possible) {
         fits.emplace_back(index, type.alternatives[index]());
     }

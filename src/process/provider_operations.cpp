@@ -182,7 +182,7 @@ ExchangePlan plan_of(
     not_supported(
         core,
         "embeddings",
-        "start a program of a provider that has them, e.g. provider = \"openai\" or \"gemini\""
+        R"(start a program of a provider that has them, e.g. provider = "openai" or "gemini")"
     );
 }
 
@@ -230,7 +230,7 @@ public:
     /// Throws LLMError{body_too_large}.
     void add(std::vector<std::string> some) {
         for (std::string& model : some) {
-            bytes_ += sizeof(model) + model.size();
+            bytes_ += sizeof(std::string) + model.size();
             if (bytes_ > max_bytes_) {
                 throw LLMError(
                     Errc::body_too_large,

@@ -208,7 +208,7 @@ void check_hosting(ProgramDraft& draft, const PlaceOf& place_of) {
             draft,
             "model.region",
             settings.region,
-            "region = \"europe-west1\" or region = \"global\"",
+            R"(region = "europe-west1" or region = "global")",
             place_of
         );
         return;

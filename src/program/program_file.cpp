@@ -37,6 +37,7 @@ std::string known_providers() {
 std::string closest_provider(const std::string& name) {
     const std::vector<ProviderProfile> profiles = provider_profiles();
     std::vector<std::string_view> candidates;
+    candidates.reserve(profiles.size());
     for (const ProviderProfile& profile : profiles) {
         candidates.emplace_back(profile.name);
     }

@@ -135,14 +135,14 @@ void apply_table(ProgramDraft& draft, const ConfigField& field, std::string_view
     keep_place(draft, field, section);
     for (const ConfigMember& member : field.table()) {
         const ConfigField inner = field.member(member);
-        if (!draft.is_fallback || section != "model") {
-            apply_key(draft, inner, section, member.key);
-        } else if (member.key == "fallback") {
+        const bool of_fallback = draft.is_fallback && section == "model";
+        if (of_fallback && member.key == "fallback") {
             throw ConfigError(
                 inner.key_place(),
                 "a fallback has none of its own; write one more [[model.fallback]] instead"
             );
-        } else if (member.key == "parameters") {
+        }
+        if (of_fallback && member.key == "parameters") {
             apply_table(draft, inner, "parameters");
         } else {
             apply_key(draft, inner, section, member.key);

@@ -21,6 +21,18 @@ struct ListShape {
     LLMError (*reported)(std::string_view body);
 };
 
+/// Calls `read_item(reader)` for each element; a null has none.
+template <class ReadItem>
+void read_elements(JsonReader& reader, ReadItem& read_item) {
+    if (reader.consume_null()) {
+        return;
+    }
+    reader.begin_array();
+    while (reader.next_element()) {
+        read_item(reader);
+    }
+}
+
 /// Calls `read_item(reader)` for each element of the list and `read_other(key, reader)` for the
 /// other members. A null is an empty list.
 /// Throws LLMError: what the body reports, or malformed_response.
@@ -37,23 +49,13 @@ void read_list(
         reader.begin_object();
         std::string_view key;
         while (reader.next_key(key)) {
-            if (key == "error") {
-                if (read_provider_error(reader)) {
-                    throw shape.reported(body);
-                }
-                continue;
-            }
-            if (key != shape.name) {
+            if (key == shape.name) {
+                found = true;
+                read_elements(reader, read_item);
+            } else if (key != "error") {
                 read_other(key, reader);
-                continue;
-            }
-            found = true;
-            if (reader.consume_null()) {
-                continue;
-            }
-            reader.begin_array();
-            while (reader.next_element()) {
-                read_item(reader);
+            } else if (read_provider_error(reader)) {
+                throw shape.reported(body);
             }
         }
         reader.finish();
