@@ -31,10 +31,6 @@ using testing::watchdog;
 
 constexpr std::size_t mebibyte = 1024UL * 1024;
 
-/// Why a test in which descriptors run out cannot be run under UBSan.
-constexpr const char* ubsan_needs_pipes =
-    "UBSan reads an object's type through a pipe; where it can open none it reports a bad object";
-
 class ProcessIsolationTest : public testing::ProcessFixture {};
 
 TEST_F(ProcessIsolationTest, A1_12a_ABlockedLoopDelaysNoOtherProcess) {
@@ -131,7 +127,7 @@ TEST_F(ProcessIsolationTest, F19_ThreeHundredPrivateLoops) {
 
 TEST_F(ProcessIsolationTest, A1_12c_PrivateLoopsUntilTheDescriptorsEnd) {
     if (testing::needs_descriptors_itself()) {
-        GTEST_SKIP() << ubsan_needs_pipes;
+        GTEST_SKIP() << testing::needs_descriptors_because;
     }
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(start_until_refused(), ::testing::ExitedWithCode(EXIT_SUCCESS), "");
@@ -171,7 +167,7 @@ TEST_F(ProcessIsolationTest, A1_12c_PrivateLoopsUntilTheDescriptorsEnd) {
 
 TEST_F(ProcessIsolationTest, F14_AStartThatRunsOutOfDescriptorsLeavesNothing) {
     if (testing::needs_descriptors_itself()) {
-        GTEST_SKIP() << ubsan_needs_pipes;
+        GTEST_SKIP() << testing::needs_descriptors_because;
     }
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(start_with_ever_fewer_descriptors(), ::testing::ExitedWithCode(EXIT_SUCCESS), "");

@@ -233,7 +233,7 @@ void require_limit_reached(SyncLLMProcess& process) {
 
 TEST(LifecycleDeathTest, AStartWithoutDescriptorsIsATypedErrorAndTheOthersGoOn) {
     if (testing::needs_descriptors_itself()) {
-        GTEST_SKIP() << "UBSan opens a pipe to look at an object; without one it takes it for bad";
+        GTEST_SKIP() << testing::needs_descriptors_because;
     }
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(run_out_of_descriptors(), ::testing::ExitedWithCode(EXIT_SUCCESS), "");

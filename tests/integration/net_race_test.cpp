@@ -247,7 +247,7 @@ TEST_F(NetRaceTest, LocalhostMayListenOnOneFamilyOnly) {
 
 TEST_F(NetRaceTest, ReportsThatNoDescriptorIsLeft) {
     if (llmproc::testing::needs_descriptors_itself()) {
-        GTEST_SKIP() << "UBSan opens a pipe to look at an object; without one it takes it for bad";
+        GTEST_SKIP() << llmproc::testing::needs_descriptors_because;
     }
     const auto client = client_for(resolver_for({good()}));
     rlimit before = {};

@@ -37,5 +37,8 @@ std::size_t resident_bytes();
 
 /// Whether this program is built with UBSan, which opens pipes to look at objects.
 bool needs_descriptors_itself();
+/// Why a test in which descriptors run out is skipped there.
+inline constexpr const char* needs_descriptors_because =
+    "UBSan reads an object's type through a pipe; where it can open none it reports a bad object";
 
 }  // namespace llmproc::testing
