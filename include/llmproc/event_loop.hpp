@@ -37,7 +37,7 @@ concept FutureLike = requires(T& future) {
 /// Counters of a loop.
 struct EventLoopStats {
     std::uint64_t calls = 0;               ///< Blocking calls served.
-    std::uint64_t pending_calls = 0;       ///< Blocking calls in progress.
+    std::uint64_t pending_calls = 0;       ///< Blocking calls in progress, streams let go included.
     std::uint64_t tasks = 0;               ///< Tasks begun, those of `run_sync` included.
     std::uint64_t pending_tasks = 0;       ///< Tasks in progress.
     std::uint64_t handler_exceptions = 0;  ///< Exceptions that escaped a handler and were caught.

@@ -28,6 +28,7 @@ using std::chrono::milliseconds;
 using testing::expect_whole_exchanges;
 using testing::Resources;
 using testing::settled;
+using testing::wait_for_none_pending;
 using testing::watchdog;
 
 constexpr int callers = 64;
@@ -240,7 +241,7 @@ TEST_F(ConcurrencyTest, F17_EveryCallOfManyThreadsEndsAndTheConversationStaysWho
             }
         });
         expect_whole_exchanges(process.messages());
-        EXPECT_EQ(process.loop().stats().pending_calls, 0U);
+        wait_for_none_pending(process);
         EXPECT_EQ(process.loop().stats().handler_exceptions, 0U);
         // Nobody is left in the line.
         EXPECT_EQ(process.run("after").text(), "You said: after");

@@ -44,6 +44,15 @@ inline void wait_for_pending(const SyncLLMProcess& process, std::uint64_t calls)
     }
 }
 
+/// Waits until no call is in progress: a stream that was let go ends on the loop, soon.
+inline void wait_for_none_pending(const SyncLLMProcess& process) {
+    const auto end = std::chrono::steady_clock::now() + watchdog;
+    while (process.loop().stats().pending_calls > 0) {
+        ASSERT_LT(std::chrono::steady_clock::now(), end);
+        std::this_thread::yield();
+    }
+}
+
 /// Every prompt stands before its own answer.
 inline void expect_whole_exchanges(const History& history) {
     ASSERT_EQ(history.size() % 2, 0U);
